@@ -84,7 +84,8 @@ impl SongSearch {
         if query.limit == 0 || query.skip > i32::MAX as usize {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let found = if query.order == (Order { by: OrderBy::Id, descending: false }) {
+        let is_any = query.order.by == OrderBy::Any;
+        let found = if is_any || query.order == (Order { by: OrderBy::Id, descending: false }) {
             self.unsorted_page(query, place, projection, &read).await
         } else {
             self.sorted_page(query, place, projection, &read).await

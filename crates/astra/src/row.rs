@@ -382,7 +382,7 @@ impl From<WrongRow> for UnreadableSong {
 /// The field that songs are sorted by, and whether some songs lack it.
 pub(crate) const fn order_path(by: OrderBy) -> (&'static str, bool) {
     match by {
-        OrderBy::Id => ("order.id", false),
+        OrderBy::Any | OrderBy::Id => ("order.id", false),
         OrderBy::Title => ("order.title", false),
         OrderBy::Artist => ("order.artist", true),
         OrderBy::Album => ("order.album", true),

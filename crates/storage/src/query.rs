@@ -35,8 +35,12 @@ pub struct Order {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are the usual tags")]
 pub enum OrderBy {
+    /// Whatever order costs least, either way, for whoever looks at every song: as `Id`, but
+    /// a song that is deleted meanwhile and comes back may be met twice, and the pages end
+    /// with an error where a catalog is made again between them.
+    Any,
     /// No order that means anything, but always the same while nothing
-    /// changes; the cheapest.
+    /// changes.
     #[default]
     Id,
     Title,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use songrec_core::{FIELDS, Filter, Job, SongSummary};
-use songrec_storage::SongQuery;
+use songrec_storage::{Order, OrderBy, SongQuery};
 
 use crate::{Library, Result, cluster};
 
@@ -79,7 +79,9 @@ pub async fn facets(
 ) -> Result<Option<Facets>> {
     let mut counted: HashMap<&'static str, Counted> = HashMap::new();
     let mut songs = 0;
-    let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+    let order = Order { by: OrderBy::Any, descending: false };
+    let mut query =
+        SongQuery { filter: filter.clone(), order, limit: PAGE, ..SongQuery::default() };
     loop {
         if job.is_interrupted() {
             return Ok(None);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use songrec_core::{Filter, Metric, ModelName, SongId, SongSummary};
-use songrec_storage::SongQuery;
+use songrec_storage::{Order, OrderBy, SongQuery};
 
 use crate::{Library, Result};
 
@@ -82,6 +82,8 @@ pub struct ModelStats {
 }
 
 const PAGE: usize = 1_000;
+/// In a second.
+const MICROSECONDS: f64 = 1e6;
 /// Songs that are looked at more closely, at the most.
 const LOOKED_AT: usize = 2_000;
 /// The same where they come over a network.
@@ -107,11 +109,16 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     let mut albums = std::collections::HashSet::new();
     let mut embedded: BTreeMap<ModelName, u64> = BTreeMap::new();
     let mut ids = Vec::new();
-    let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+    // Of whole numbers the sum is the same in any order.
+    let mut microseconds = 0;
+    let order = Order { by: OrderBy::Any, descending: false };
+    let mut query =
+        SongQuery { filter: filter.clone(), order, limit: PAGE, ..SongQuery::default() };
     loop {
         let page = library.backend().songs().find_summaries(&query).await?;
         for summary in page.items {
             stats.count(&summary);
+            microseconds += (summary.duration * MICROSECONDS).round() as u64;
             ids.push(summary.id);
             for model in summary.models {
                 *embedded.entry(model).or_default() += 1;
@@ -124,8 +131,11 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
             None => break,
         }
     }
+    stats.total_duration = microseconds as f64 / MICROSECONDS;
     stats.artists = artists.len();
     stats.albums = albums.len();
+    // So that the same songs are looked at wherever the library is.
+    ids.sort_unstable();
     stats.sound = sound(library, &ids).await?;
     stats.models = library
         .backend()
@@ -200,7 +210,6 @@ fn length_range(seconds: f64) -> &'static str {
 impl Stats {
     fn count(&mut self, summary: &SongSummary) {
         self.total_songs += 1;
-        self.total_duration += summary.duration;
         self.total_size += summary.size;
         *self.lengths.entry(length_range(summary.duration)).or_default() += 1;
         self.without_embedding += u64::from(summary.models.is_empty());

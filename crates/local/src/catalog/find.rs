@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Row, types::Value};
 use songrec_core::{Digest, Filter, SongId, SongSummary, Term};
 use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
 
-use super::filter::{Sql, may_lead, songs_passing};
+use super::{
+    Catalog,
+    filter::{Sql, may_lead, songs_passing},
+};
 use crate::error::{Fault, Result};
 
 /// When a page is looked for in another way.
@@ -45,8 +48,9 @@ pub(super) fn page_within(
     query: &SongQuery,
     limits: Limits,
 ) -> Result<Page<SongSummary>> {
+    let of = fingerprint(connection, query)?;
     let from = match &query.after {
-        Some(token) => Some(parse_token(token, query)?),
+        Some(token) => Some(parse_token(token, &of)?),
         None => None,
     };
     if query.limit == 0 {
@@ -57,7 +61,7 @@ pub(super) fn page_within(
         Some(found) => found,
         None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
     };
-    let next = summaries.last().filter(|_| more).map(|(position, _)| token(query, position));
+    let next = summaries.last().filter(|_| more).map(|(position, _)| token(&of, position));
     Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
 }
 
@@ -136,11 +140,13 @@ fn walk(
     patience: usize,
 ) -> Result<Option<PageRows>> {
     let is_all = query.filter.is_all();
+    // Of songs that are passed over nothing has to be read.
+    let with_summaries = !is_all || query.skip == 0;
     let (mut skip, mut examined) = (query.skip, 0);
     let mut found = Vec::new();
     let mut more = false;
-    let ended = in_order(connection, query.order, from, !is_all, |position, summary| {
-        if let Some(summary) = &summary {
+    let ended = in_order(connection, query.order, from, with_summaries, |position, summary| {
+        if let Some(summary) = summary.as_ref().filter(|_| !is_all) {
             examined += 1;
             if examined > patience {
                 return Ok(ControlFlow::Break(false));
@@ -225,6 +231,7 @@ struct Column {
 fn column(by: OrderBy) -> Option<Column> {
     let (name, nullable) = match by {
         OrderBy::Id => return None,
+        OrderBy::Any => ("n", false),
         OrderBy::Title => ("title", false),
         OrderBy::Artist => ("artist", false),
         OrderBy::Album => ("album", true),
@@ -274,6 +281,18 @@ fn in_order(
             ControlFlow::Continue(()) | ControlFlow::Break(true)
         ));
     };
+    if order.by == OrderBy::Any {
+        // As the rows lie in the file.
+        let (condition, params) = match from {
+            Some(position) => ("n > ?", vec![position.value.clone()]),
+            None => ("1", vec![]),
+        };
+        let sql = format!("SELECT n, id, n, {summary} FROM song WHERE {condition} ORDER BY n");
+        return Ok(matches!(
+            run(sql, params)?,
+            ControlFlow::Continue(()) | ControlFlow::Break(true)
+        ));
+    }
     if from.is_none_or(|position| position.value != Value::Null) {
         let (condition, params) = match from {
             Some(position) if order.descending => (
@@ -319,19 +338,20 @@ fn sorted(
     set: &[i64],
     mut visit: impl FnMut(Position) -> Result<ControlFlow<bool>>,
 ) -> Result<()> {
-    let direction = if order.descending { "DESC" } else { "ASC" };
+    let descending = order.descending && order.by != OrderBy::Any;
+    let direction = if descending { "DESC" } else { "ASC" };
     let set = serde_json::to_string(set).expect("numbers are JSON");
     let mut params = vec![Value::Text(set)];
     // A plus keeps SQLite from walking along the index after all.
     let (value, condition, order_by) = match column(order.by) {
         None => {
-            let (sign, position) = (if order.descending { "<" } else { ">" }, from);
+            let (sign, position) = (if descending { "<" } else { ">" }, from);
             let condition = position.map_or(String::new(), |_| format!(" AND +id {sign} ?"));
             params.extend(position.map(|position| blob(position.id)));
             ("NULL", condition, format!("+id {direction}"))
         }
         Some(Column { name, .. }) => {
-            let sign = if order.descending { "<" } else { ">" };
+            let sign = if descending { "<" } else { ">" };
             let condition = match from {
                 None => String::new(),
                 Some(position) if position.value == Value::Null => {
@@ -386,7 +406,7 @@ fn parse_summary(json: &str) -> Result<SongSummary> {
 
 // A token is `query.id.value`, all of it in hexadecimal digits but the type of
 // the value: `-`, `i…`, `r…`, `t…` or `b…`.
-fn token(query: &SongQuery, position: &Position) -> PageToken {
+fn token(of: &str, position: &Position) -> PageToken {
     let value = match &position.value {
         Value::Null => "-".to_owned(),
         Value::Integer(number) => format!("i{}", hex(&number.to_be_bytes())),
@@ -394,10 +414,10 @@ fn token(query: &SongQuery, position: &Position) -> PageToken {
         Value::Text(text) => format!("t{}", hex(text.as_bytes())),
         Value::Blob(bytes) => format!("b{}", hex(bytes)),
     };
-    PageToken(format!("{}.{}.{value}", fingerprint(query), hex(position.id.as_bytes())))
+    PageToken(format!("{of}.{}.{value}", hex(position.id.as_bytes())))
 }
 
-fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Position> {
+fn parse_token(token: &PageToken, of: &str) -> Result<Position> {
     let parse = || {
         let mut parts = token.0.split('.');
         let (of_query, id, value) = (parts.next()?, parts.next()?, parts.next()?);
@@ -412,19 +432,18 @@ fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Position> {
             "b" => Value::Blob(bytes),
             _ => return None,
         };
-        (of_query == fingerprint(query) && parts.next().is_none()).then_some(Position {
-            n: 0,
-            id,
-            value,
-        })
+        (of_query == of && parts.next().is_none()).then_some(Position { n: 0, id, value })
     };
     parse().ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of this query", token.0)))
 }
 
-// What a token is valid for: filter and order.
-fn fingerprint(query: &SongQuery) -> String {
-    let text = format!("{:?}", (&query.filter, query.order));
-    hex(&Digest::of(text.as_bytes()).0[..6])
+// What a token is valid for: filter and order, and where that is the order of rows, this
+// catalog.
+fn fingerprint(connection: &Connection, query: &SongQuery) -> Result<String> {
+    let is_any = query.order.by == OrderBy::Any;
+    let epoch = is_any.then(|| Catalog::epoch(connection)).transpose()?;
+    let text = format!("{:?}", (&query.filter, query.order, epoch));
+    Ok(hex(&Digest::of(text.as_bytes()).0[..6]))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,4 +1,5 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use rusqlite::Connection;
 use songrec_core::SongSummary;
 use songrec_storage::{MemoryBackend, Order, OrderBy, SongQuery, StorageBackend};
 use songrec_testkit::{library_of, random_filter};
@@ -14,7 +15,8 @@ use crate::{
     files::stored::{Resolved, Stored},
 };
 
-const ORDERS: [OrderBy; 8] = [
+const ORDERS: [OrderBy; 9] = [
+    OrderBy::Any,
     OrderBy::Id,
     OrderBy::Title,
     OrderBy::Artist,
@@ -43,6 +45,23 @@ fn query(rng: &mut StdRng, summaries: &[SongSummary]) -> SongQuery {
     }
 }
 
+// Page after page of these rows, in this order.
+fn pages_of(connection: &Connection, first: &SongQuery, limits: Limits, rows: &[&SongSummary]) {
+    let (mut query, mut at) = (first.clone(), 0);
+    loop {
+        let page = find::page_within(connection, &query, limits).unwrap();
+        let from = (at + query.skip).min(rows.len());
+        at = (from + query.limit).min(rows.len());
+        let found: Vec<&SongSummary> = page.items.iter().collect();
+        assert_eq!(found, rows[from..at], "{limits:?}: {query:?}");
+        assert_eq!(page.next.is_some(), at < rows.len(), "{limits:?}: {query:?}");
+        if page.next.is_none() {
+            break;
+        }
+        query.after = page.next;
+    }
+}
+
 #[tokio::test]
 async fn every_way_finds_what_the_definition_finds() {
     let folder = songrec_testkit::temp_dir();
@@ -52,7 +71,7 @@ async fn every_way_finds_what_the_definition_finds() {
     let files = Files::new(std::sync::Arc::new(RealDisk), folder.path().join("tmp"));
     catalog
         .build(uuid::Uuid::nil(), &files, |connection| {
-            for song in &fixture.songs {
+            for song in fixture.songs.iter().rev() {
                 let stamp = Stamp::default();
                 let stored = Stored { document: song.clone(), origin: None, stamp };
                 song_rows::set_resolved(connection, song.id, &Resolved::Present(Box::new(stored)))?;
@@ -81,6 +100,13 @@ async fn every_way_finds_what_the_definition_finds() {
         );
         let count = find::count(&opened.connection, &first.filter).unwrap();
         assert_eq!(count, passing.len() as u64, "{round}: {:?}", first.filter);
+        if first.order.by == OrderBy::Any {
+            let as_they_lie: Vec<&SongSummary> = passing.into_iter().rev().collect();
+            for limits in WAYS {
+                pages_of(&opened.connection, &first, limits, &as_they_lie);
+            }
+            continue;
+        }
         for limits in WAYS {
             let (mut ours, mut theirs) = (first.clone(), first.clone());
             for page in 0..6 {

@@ -34,7 +34,7 @@ impl Position {
     pub(super) fn of(order: Order, song: &Song, summary: &SongSummary) -> Self {
         let text = |text: Option<&str>| text.map(|text| Rank::Text(fold(text)));
         let rank = match order.by {
-            OrderBy::Id => None,
+            OrderBy::Any | OrderBy::Id => None,
             OrderBy::Title => text(Some(&summary.title)),
             OrderBy::Artist => Some(Rank::Text(sort_key(song, summary))),
             OrderBy::Album => text(summary.album.as_deref()),
@@ -72,7 +72,7 @@ pub(super) fn in_order(order: Order, left: &Position, right: &Position) -> Order
     };
     let by_id = left.id.cmp(&right.id);
     match order.by {
-        OrderBy::Id if order.descending => by_id.reverse(),
+        OrderBy::Any | OrderBy::Id if order.descending => by_id.reverse(),
         _ => by_rank.then(by_id),
     }
 }
