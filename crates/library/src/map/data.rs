@@ -1,12 +1,9 @@
 //! What is shown of the songs of a map.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary, Work};
-use songrec_storage::SongQuery;
+use songrec_storage::{Order, OrderBy, SongQuery};
 
 use super::Map;
 use crate::{AnomalyMethod, Library, Property, Result, cluster, decision_scores};
@@ -68,11 +65,17 @@ impl MapData {
         job: &Job,
     ) -> Result<Option<Self>> {
         color.check(&Property::COLORS)?;
-        let numbers: HashMap<SongId, usize> =
-            map.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
+        let mut by_id: Vec<u32> = (0..map.songs.len() as u32).collect();
+        by_id.sort_unstable_by_key(|number| map.songs[*number as usize]);
+        let number_of = |song: &SongId| {
+            let at = by_id.binary_search_by_key(song, |number| map.songs[*number as usize]);
+            at.ok().map(|at| by_id[at] as usize)
+        };
         let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
         let mut texts = HashSet::new();
-        let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+        let order = Order { by: OrderBy::Any, descending: false };
+        let mut query =
+            SongQuery { filter: filter.clone(), order, limit: PAGE, ..SongQuery::default() };
         job.on(Event::started(Work::ReadingSongs, Some(map.songs.len() as u64)));
         loop {
             if job.is_interrupted() {
@@ -80,8 +83,8 @@ impl MapData {
             }
             let page = library.backend().songs().find_summaries(&query).await?;
             for summary in page.items {
-                if let Some(number) = numbers.get(&summary.id) {
-                    songs[*number] = Some(song(summary, &mut texts));
+                if let Some(number) = number_of(&summary.id) {
+                    songs[number] = Some(song(summary, &mut texts));
                     job.on(Event::Advanced { item: "", bytes: 0 });
                 }
             }
