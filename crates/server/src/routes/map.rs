@@ -1,15 +1,21 @@
 //! The library as a landscape.
 
-use std::sync::Arc;
+use std::{
+    io::{self, BufWriter, Write},
+    sync::Arc,
+};
 
 use axum::{
+    body::{Body, Bytes},
     extract::State,
     http::{Uri, header},
     response::{IntoResponse, Response},
 };
+use futures::stream;
 use serde::Deserialize;
 use serde_json::json;
 use songrec_library::{MapData, MapMethod, MapOptions, Property, is_map_kept, map};
+use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,7 +25,7 @@ use super::{
 };
 use crate::{
     input::{Query, filter, limit, offset},
-    openapi::Bytes,
+    openapi::Bytes as AnyBytes,
     problem::{Problem, Result},
     server::{RequestJob, Shared, done},
 };
@@ -134,7 +140,7 @@ async fn drawn(
 #[utoipa::path(get, path = "/api/v1/map", tag = "analysis", params(MapQuery), responses(
     (status = 200, description = "The map", content(
         (ref("#/components/schemas/map-of-songs") = "application/json"),
-        (inline(Bytes) = "application/octet-stream"),
+        (inline(AnyBytes) = "application/octet-stream"),
     )),
     (status = 304, description = "The client has this answer"),
 ))]
@@ -154,16 +160,44 @@ async fn whole(
         }
     };
     let (_, data) = drawn(&server, &asked, &job).await?;
-    let (bytes, content_type) = match columns {
-        Some(columns) => (pack(&data, columns), "application/octet-stream"),
-        None => {
-            let mut bytes = Vec::new();
-            data.write_json(&mut bytes)
-                .map_err(|error| Problem::new("failed", format!("no map was written: {error}")))?;
-            (bytes, "application/json")
-        }
+    let (body, content_type) = match columns {
+        Some(columns) => (pack(&data, columns).into(), "application/octet-stream"),
+        None => (as_json(data), "application/json"),
     };
-    Ok(version.on(([(header::CONTENT_TYPE, content_type)], bytes).into_response()))
+    Ok(version.on(([(header::CONTENT_TYPE, content_type)], body).into_response()))
+}
+
+// Some 250 bytes a song, of which only pieces are in memory: they are written as they are
+// taken, until nobody takes them any more.
+fn as_json(data: Arc<MapData>) -> Body {
+    let (pieces, taken) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let mut out = BufWriter::with_capacity(PIECE, Pieces(pieces.clone()));
+        if let Err(error) = data.write_json(&mut out).and_then(|()| out.flush()) {
+            // What has begun can only be broken off.
+            let _ = pieces.blocking_send(Err(error));
+        }
+    });
+    Body::from_stream(stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken))))
+}
+
+/// Bytes that are written at once, and pieces of so many that wait to be taken.
+const PIECE: usize = 64 << 10;
+const PIECES: usize = 4;
+
+/// Gives pieces to whoever takes them.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Which columns a packed map has.
