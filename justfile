@@ -42,8 +42,8 @@ bench-analysis PYTHON="python3" FOLDER="target/bench/analysis" *NAMES="":
 # Random histories of several machines that sync, whose seeds replay; and every
 # short one of one song.
 soak STEPS="1000000" *SEED:
-    cargo run --profile dist -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
-    cargo run --profile dist -q -p songrec-sync --example every_history
+    cargo run --profile dist -q -p songrec-bench --bin sync_soak -- {{STEPS}} {{SEED}}
+    cargo run --profile dist -q -p songrec-bench --bin every_history
     cargo test --profile dist -q -p songrec-sync --test it pair -- --ignored
 
 # Three machines and a cloud in a ring, killed at random for five minutes, with
@@ -67,12 +67,12 @@ fuzz SECONDS="600" *TARGETS:
 
 # Storing into the cloud beside astrapy and boto3; PYTHON is one that has both.
 bench-astra PYTHON="python3" *ARGS:
-    cargo build --profile dist -p songrec-astra --example bench_store
-    cargo run --profile dist -q -p songrec-astra --example bench_store -- --python {{PYTHON}} {{ARGS}}
+    cargo build --profile dist -p songrec-bench --bin astra_store
+    cargo run --profile dist -q -p songrec-bench --bin astra_store -- --python {{PYTHON}} {{ARGS}}
 
 # Learned embeddings beside a Python script that does the same; needs Python.
 bench-embed MODELS NAME *ARGS:
-    cargo build --profile dist -p songrec-models --example bench_embed
+    cargo build --profile dist -p songrec-bench --bin embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
 
 # `songrec serve` over random songs: `similar` at RATE a second, uploads, idle clients,

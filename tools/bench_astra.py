@@ -1,4 +1,4 @@
-"""Stores what `bench_store` stored, with astrapy and boto3.
+"""Stores what `astra_store` stored, with astrapy and boto3.
 
 Started by `just bench-astra`, which starts the servers and prints both sides:
 

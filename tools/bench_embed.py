@@ -8,9 +8,9 @@ Python decodes with soundfile, resamples with soxr, makes the spectrograms with
 transformers' ClapFeatureExtractor and runs onnxruntime on as many threads, four
 windows in a call: what one would write, with the fastest parts there are.
 songrec is run with both of its engines. Needs `pip install numpy soundfile soxr
-transformers onnxruntime` and a built example:
+transformers onnxruntime` and a built program:
 
-    cargo build --profile dist -p songrec-models --example bench_embed
+    cargo build --profile dist -p songrec-bench --bin embed
 """
 
 import argparse
@@ -85,8 +85,8 @@ def main():
     parser.add_argument("--songs", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--example", default=os.path.join(
-        os.environ.get("CARGO_TARGET_DIR", "target"), "dist/examples/bench_embed"))
+    parser.add_argument("--program", default=os.path.join(
+        os.environ.get("CARGO_TARGET_DIR", "target"), "dist/embed"))
     args = parser.parse_args()
     folders = [f for f in sorted(os.listdir(args.models)) if f == args.name or f.split("@")[0] == args.name]
     if not folders:
@@ -96,7 +96,7 @@ def main():
         runs = []
         environment = os.environ | {"VIRTUAL_ENV": sys.prefix}
         for engine in ("rten", "ort"):
-            command = [args.example, args.models, folders[0], engine, str(args.threads), *songs]
+            command = [args.program, args.models, folders[0], engine, str(args.threads), *songs]
             output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
             runs.append(json.loads(output))
             print(output.strip())

@@ -1,10 +1,10 @@
 //! Every history of one song in a few steps, through real syncs:
-//! `cargo run --profile dist -p songrec-sync --example every_history --
+//! `cargo run --profile dist -p songrec-bench --bin every_history --
 //! [RING] [STAR] [SHARED_RING]`, each so many steps.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a soak")]
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
-#[path = "../tests/it/model/mod.rs"]
+#[path = "../../../sync/tests/it/model/mod.rs"]
 mod model;
 
 use model::every::{RING, SHARED_RING, STAR, every};

@@ -1,5 +1,5 @@
 //! Reads a large remote library page by page, and says how much memory that
-//! took: `cargo run --profile dist -p songrec-astra --example large_library -- 200000`.
+//! took: `cargo run --profile dist -p songrec-bench --bin large_library -- 200000`.
 //!
 //! The emulator is another process, so that only the client's memory is
 //! measured (`VmHWM` of `/proc/self/status`).

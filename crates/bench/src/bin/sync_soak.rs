@@ -1,10 +1,10 @@
 //! Random histories of several machines, along random graphs and around one
 //! shared library, for as long as one likes:
-//! `cargo run --profile dist -p songrec-sync --example soak -- STEPS [SEED]`.
+//! `cargo run --profile dist -p songrec-bench --bin sync_soak -- STEPS [SEED]`.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a soak")]
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
-#[path = "../tests/it/model/mod.rs"]
+#[path = "../../../sync/tests/it/model/mod.rs"]
 mod model;
 
 use songrec_sync::Rules;

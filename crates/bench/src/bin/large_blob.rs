@@ -1,5 +1,5 @@
 //! Sends a large blob to S3 and gets it back, and says how much memory that
-//! took: `cargo run --profile dist -p songrec-astra --example large_blob -- 2048`.
+//! took: `cargo run --profile dist -p songrec-bench --bin large_blob -- 2048`.
 //!
 //! The server is another process, so that only the client's memory is
 //! measured (`VmHWM` of `/proc/self/status`, as `/usr/bin/time -v` shows it).

@@ -1,6 +1,6 @@
 //! How fast songs are embedded, and how much of the time the engine has.
 //!
-//! `cargo run --profile dist -p songrec-models --example bench_embed -- MODELS NAME ENGINE THREADS FILE…`
+//! `cargo run --profile dist -p songrec-bench --bin embed -- MODELS NAME ENGINE THREADS FILE…`
 //! embeds the files with the model NAME of the folder MODELS and prints one JSON
 //! object. `tools/bench_embed.py` runs it beside a Python script that does the
 //! same.

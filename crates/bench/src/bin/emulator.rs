@@ -1,4 +1,4 @@
-//! Times the emulator over HTTP: `measure [DOCUMENTS] [--data DIR]`.
+//! Times the emulator over HTTP: `emulator [DOCUMENTS] [--data DIR]`.
 
 use std::time::{Duration, Instant};
 

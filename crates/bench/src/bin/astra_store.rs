@@ -2,7 +2,7 @@
 //! documents and objects with astrapy and boto3 (`just bench-astra`).
 //!
 //! ```text
-//! bench_store [--songs N] [--python PYTHON] [--rounds N]
+//! astra_store [--songs N] [--python PYTHON] [--rounds N]
 //! ```
 //!
 //! Both sides speak to the same servers, which are a process of their own: the

@@ -1,7 +1,7 @@
 //! Fills a library with random songs and says how long everything takes.
 //!
 //! ```text
-//! cargo run --profile dist -p songrec-local --example scale -- [SONGS] [DIMENSION] [FOLDER]
+//! cargo run --profile dist -p songrec-bench --bin local_library -- [SONGS] [DIMENSION] [FOLDER]
 //! ```
 //!
 //! A folder that holds a library already is used as it is, so that filling it

@@ -1,5 +1,5 @@
-//! What syncing a large library takes: `cargo run --profile dist -p songrec-sync
-//! --example large_sync -- [SONGS] [DIMENSION]` makes two local libraries, syncs one
+//! What syncing a large library takes: `cargo run --profile dist -p songrec-bench
+//! --bin large_sync -- [SONGS] [DIMENSION]` makes two local libraries, syncs one
 //! into the other, syncs again with nothing to do and with one change, and
 //! compares both.
 #![expect(clippy::unwrap_used, reason = "a measurement may stop")]
