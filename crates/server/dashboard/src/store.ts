@@ -28,8 +28,13 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [, again] = useReducer((n: number) => n + 1, 0);
-  useEffect(() => store.watch(() => again(0)), [store]);
-  return store.value;
+  const seen = store.value;
+  useEffect(() => {
+    // An effect comes after the picture; what was set in between reached nobody.
+    if (store.value !== seen) again(0);
+    return store.watch(() => again(0));
+  }, [store]);
+  return seen;
 }
 
 export const session = new Store<Session | null>(null);

@@ -742,7 +742,9 @@ test("keys go everywhere, and ? lists them", async (t) => {
     await page.locator("#content").focus();
     await page.keyboard.press("g");
     await page.keyboard.press(key);
-    await eventually(async () => (await hash(page)).startsWith(`#/${page_}`));
+    await eventually(async () => (await hash(page)).startsWith(`#/${page_}`), `g ${key}`);
+    // A page that comes takes the focus into its field.
+    await page.waitForLoadState("networkidle");
   }
   const before = await page.locator("html").getAttribute("data-theme");
   await page.keyboard.press("t");

@@ -157,10 +157,13 @@ test("a path for mixing says of each song whether it mixes, and why there are fe
   assert.ok((await page.locator(".step.clashes").count()) === 0, "without the rules nothing is wrong");
   await page.getByLabel("Each song can be mixed with the next").check();
   await eventually(async () => (await hash(page)).includes("mix=1"));
-  await page.locator(".results:not(.stale) .step.mixes").first().waitFor();
-  const mixes = await page.locator(".step.mixes").count();
-  const shown = (await songs(page)).length;
-  assert.ok(mixes >= shown - 2, `${mixes} of ${shown} mix`);
+  // Some of the list before mix by chance, and it is there until the new one comes.
+  let shown = 0;
+  await eventually(async () => {
+    const mixes = await page.locator(".step.mixes").count();
+    shown = (await songs(page)).length;
+    return shown > 0 && mixes >= shown - 2;
+  }, "nearly all mix");
   if (shown < 16) await page.locator(".notes", { hasText: "none can be mixed" }).waitFor();
   await page.getByRole("figure").or(page.locator(".tempo")).first().waitFor();
 });
