@@ -44,11 +44,11 @@ pub struct EmbeddedFile {
 
 /// Somebody who waits for work; the work ends early when they do not any more.
 #[derive(Debug, Default)]
-struct Asked {
+struct Waiter {
     gone: Arc<AtomicBool>,
 }
 
-impl Drop for Asked {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::Relaxed);
     }
@@ -70,7 +70,7 @@ pub async fn embed_file(
     let mut wanted = embedders.wanted();
     wanted.windows = windows;
     wanted.sound.part = part.map(Part::range);
-    let asked = Asked::default();
+    let asked = Waiter::default();
     wanted.sound.cancel = Some(asked.gone.clone());
     let file = path.to_owned();
     let mut embedded = on_cpu(None, move || songrec_models::analyze(&file, &wanted))

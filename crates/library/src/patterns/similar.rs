@@ -77,7 +77,7 @@ pub struct SimilarPattern {
 }
 
 /// What is asked about, as a model hears it.
-struct Asked {
+struct Subject {
     title: String,
     model: ModelSpec,
     vector: Vector,
@@ -144,7 +144,11 @@ fn segment_of(hit: &SegmentNeighbor) -> &Segment {
     &hit.segment
 }
 
-async fn asked(library: &Library, subject: &PatternSubject, model: Option<&str>) -> Result<Asked> {
+async fn asked(
+    library: &Library,
+    subject: &PatternSubject,
+    model: Option<&str>,
+) -> Result<Subject> {
     match subject {
         PatternSubject::Pattern(id) => {
             let kept = pattern(library, *id).await?;
@@ -157,18 +161,18 @@ async fn asked(library: &Library, subject: &PatternSubject, model: Option<&str>)
                 Some(version) if version.model == spec.name => version.vector.clone(),
                 _ => embed_part(library, shown.song, (start, end), &spec).await?,
             };
-            Ok(Asked { title, model: spec, vector, own })
+            Ok(Subject { title, model: spec, vector, own })
         }
         PatternSubject::Song(name) => {
             let usual = library.search_model().await?;
             let spec = find_model(library, model.unwrap_or(usual.as_str())).await?;
             let (title, vector) = similar::embed_named(library, name, &spec).await?;
-            Ok(Asked { title, model: spec, vector, own: Vec::new() })
+            Ok(Subject { title, model: spec, vector, own: Vec::new() })
         }
         PatternSubject::Vector(vector) => {
             let model = model_of(library, vector, model).await?;
             let title = format!("{} features", vector.dimension());
-            Ok(Asked { title, model, vector: vector.clone(), own: Vec::new() })
+            Ok(Subject { title, model, vector: vector.clone(), own: Vec::new() })
         }
     }
 }

@@ -212,7 +212,9 @@ test("radios and paths are begun where songs are", async (t) => {
   for (const [key, page_] of [["h", "path"], ["r", "radio"]]) {
     await page.keyboard.press("g");
     await page.keyboard.press(key);
-    await eventually(async () => (await hash(page)).startsWith(`#/${page_}`));
+    await eventually(async () => (await hash(page)).startsWith(`#/${page_}`), `g ${key}`);
+    // A page that comes takes the focus into its field.
+    await page.waitForLoadState("networkidle");
   }
 });
 

@@ -63,7 +63,7 @@ async fn remove(State(server): State<Shared>, _: Writing) -> Result<Response> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Shown {
+struct Page {
     /// How many songs, 1 to 1000; 20 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
@@ -79,13 +79,13 @@ async fn named(server: &Shared, name: &str) -> Result<(Clustering, Cluster)> {
 }
 
 /// Shows a cluster and its songs, the most typical first.
-#[utoipa::path(get, path = "/api/v1/clusters/{name}", tag = "analysis", params(Shown,
+#[utoipa::path(get, path = "/api/v1/clusters/{name}", tag = "analysis", params(Page,
     ("name" = String, Path, description = "The number or the name of a cluster"),
 ), responses((status = 200, description = "The cluster", body = ref("#/components/schemas/cluster-show"))))]
 async fn show(
     State(server): State<Shared>,
     InPath(name): InPath<String>,
-    Query(shown): Query<Shown>,
+    Query(shown): Query<Page>,
 ) -> Result<Response> {
     let job = RequestJob::new();
     let (limit, offset) = (limit(shown.limit, 20)?, offset(shown.offset)?);

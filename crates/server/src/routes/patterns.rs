@@ -41,7 +41,7 @@ const USUAL: usize = 100;
 #[derive(Debug, Default, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct PatternParameters {
     /// The id of a song that they are parts of; may be repeated.
     #[serde(default)]
     song: Vec<String>,
@@ -112,7 +112,7 @@ impl From<Sort> for PatternOrder {
     }
 }
 
-impl Asked {
+impl PatternParameters {
     fn query(&self) -> Result<PatternQuery> {
         if self.song.len() > MOST || self.kind.len() > MOST || self.source.len() > MOST {
             return Err(Problem::invalid("too many songs, kinds or sources were named")
@@ -156,23 +156,26 @@ impl Asked {
 }
 
 /// Lists patterns: regions of songs that people and programs named.
-#[utoipa::path(get, path = "/api/v1/patterns", tag = "patterns", params(Asked), responses(
+#[utoipa::path(get, path = "/api/v1/patterns", tag = "patterns", params(PatternParameters), responses(
     (status = 200, description = "The patterns", body = ref("#/components/schemas/pattern-list")),
     (status = 304, description = "The client has this answer"),
 ))]
 async fn list(
     State(server): State<Shared>,
     Unknown(version): Unknown,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<PatternParameters>,
 ) -> Result<Response> {
     Ok(version.json(&asked.answer(&server).await?))
 }
 
 /// Lists patterns, as `GET /api/v1/patterns` does, for more than an address has room for.
-#[utoipa::path(post, path = "/api/v1/patterns/query", tag = "patterns", request_body = inline(Asked),
+#[utoipa::path(post, path = "/api/v1/patterns/query", tag = "patterns", request_body = inline(PatternParameters),
     responses((status = 200, description = "The patterns", body = ref("#/components/schemas/pattern-list")))
 )]
-async fn query(State(server): State<Shared>, Json(asked): Json<Asked>) -> Result<Response> {
+async fn query(
+    State(server): State<Shared>,
+    Json(asked): Json<PatternParameters>,
+) -> Result<Response> {
     Ok(Answer(asked.answer(&server).await?).into_response())
 }
 
@@ -307,7 +310,7 @@ async fn show(
 /// What is changed of a pattern; the rest stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct PatternPatch {
     /// Where it begins, in seconds. Its model embeds the part that it is then, unless
     /// features are sent or stay.
     #[schema(minimum = 0)]
@@ -346,7 +349,7 @@ struct Change {
 }
 
 /// Changes a pattern, which keeps its id.
-#[utoipa::path(patch, path = "/api/v1/patterns/{id}", tag = "patterns", request_body = inline(Change),
+#[utoipa::path(patch, path = "/api/v1/patterns/{id}", tag = "patterns", request_body = inline(PatternPatch),
     params(("id" = String, Path, description = "The id of a pattern")),
     responses((status = 200, description = "The pattern as it is now", body = ref("#/components/schemas/kept_pattern")))
 )]
@@ -354,7 +357,7 @@ async fn change(
     State(server): State<Shared>,
     _: Writing,
     InPath(id): InPath<SegmentId>,
-    Json(asked): Json<Change>,
+    Json(asked): Json<PatternPatch>,
 ) -> Result<Response> {
     let metadata: BTreeMap<String, Option<Value>> = asked
         .metadata
@@ -432,7 +435,7 @@ struct Similar {
     /// Which patterns count; their order and number are not looked at.
     #[serde(default)]
     #[schema(inline)]
-    among: Asked,
+    among: PatternParameters,
 }
 
 /// Lists patterns that sound like a pattern, a song, a part of one, or features.

@@ -136,7 +136,7 @@ async fn new(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Shown {
+struct Page {
     /// How many songs, 1 to 1000; 1000 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
@@ -146,7 +146,7 @@ struct Shown {
 }
 
 /// Shows a playlist and its songs. Those of a smart one are worked out.
-#[utoipa::path(get, path = "/api/v1/playlists/{id}", tag = "playlists", params(Shown,
+#[utoipa::path(get, path = "/api/v1/playlists/{id}", tag = "playlists", params(Page,
     ("id" = String, Path, description = "The id or the name of a playlist"),
 ), responses(
     (status = 200, description = "The playlist", body = ref("#/components/schemas/playlist-of-songs")),
@@ -156,7 +156,7 @@ async fn show(
     State(server): State<Shared>,
     Unknown(version): Unknown,
     InPath(id): InPath<String>,
-    Query(asked): Query<Shown>,
+    Query(asked): Query<Page>,
 ) -> Result<Response> {
     let (limit, offset) = (limit(asked.limit, MOST)?, offset(asked.offset)?);
     let _turn = server.turn().await?;
@@ -174,7 +174,7 @@ async fn show(
 /// What is changed of a playlist: all of it, or nothing.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct PlaylistPatch {
     /// Another name.
     name: Option<String>,
     /// Another rule; a playlist that has songs can have none.
@@ -212,7 +212,7 @@ async fn changed(
 
 /// Changes a playlist. With `If-Match` and the `version` that the client has seen, only
 /// that version is changed.
-#[utoipa::path(patch, path = "/api/v1/playlists/{id}", tag = "playlists", request_body = inline(Change),
+#[utoipa::path(patch, path = "/api/v1/playlists/{id}", tag = "playlists", request_body = inline(PlaylistPatch),
     params(("id" = String, Path, description = "The id or the name of a playlist"),
            ("If-Match" = Option<String>, Header, description = "The version to change, in quotes")),
     responses((status = 200, description = "The playlist as it is now", body = ref("#/components/schemas/playlist")))
@@ -222,7 +222,7 @@ async fn change(
     _: Writing,
     InPath(id): InPath<String>,
     headers: HeaderMap,
-    Json(asked): Json<Change>,
+    Json(asked): Json<PlaylistPatch>,
 ) -> Result<Response> {
     let mut changes: Vec<PlaylistChange> =
         asked.name.map(PlaylistChange::Name).into_iter().collect();

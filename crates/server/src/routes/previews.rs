@@ -33,7 +33,7 @@ const USUAL: usize = 10;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct PreviewParameters {
     /// Words of title, artist or album.
     q: String,
     /// The service: `itunes` or `freesound`; that of the settings if it is not said.
@@ -45,10 +45,13 @@ struct Asked {
 
 /// Lists tracks of a music service, the best first. Each service has terms of use, which
 /// whoever asks has to keep.
-#[utoipa::path(get, path = "/api/v1/previews", tag = "previews", params(Asked), responses(
+#[utoipa::path(get, path = "/api/v1/previews", tag = "previews", params(PreviewParameters), responses(
     (status = 200, description = "The tracks", body = ref("#/components/schemas/preview-list")),
 ))]
-async fn search(State(server): State<Shared>, Query(asked): Query<Asked>) -> Result<Response> {
+async fn search(
+    State(server): State<Shared>,
+    Query(asked): Query<PreviewParameters>,
+) -> Result<Response> {
     let config = server.library.shared_config();
     let previews = server.previews.open(&config, asked.service.as_deref())?;
     let wanted = PreviewWords::Words(asked.q, asked.limit.unwrap_or(USUAL));

@@ -195,7 +195,7 @@ struct SimilarBody {
 }
 
 impl SimilarBody {
-    fn split(self) -> (Asked, SimilarQuery) {
+    fn split(self) -> (WantedSound, SimilarQuery) {
         let query = SimilarQuery {
             k: self.k,
             offset: self.offset,
@@ -210,7 +210,7 @@ impl SimilarBody {
             explain: self.explain,
             all_copies: self.all_copies,
         };
-        let asked = Asked {
+        let asked = WantedSound {
             like: self.like,
             unlike: self.unlike,
             text: self.text,
@@ -223,7 +223,7 @@ impl SimilarBody {
 
 /// What the results should be like.
 #[derive(Debug)]
-struct Asked {
+struct WantedSound {
     like: Vec<ExampleIn>,
     unlike: Vec<ExampleIn>,
     text: Option<String>,
@@ -231,7 +231,7 @@ struct Asked {
     vector: Option<Vec<f32>>,
 }
 
-impl Asked {
+impl WantedSound {
     /// Whether nothing but words is asked for.
     fn is_of_words(&self) -> bool {
         self.like.is_empty() && self.unlike.is_empty() && self.vector.is_none()

@@ -192,7 +192,7 @@ async fn show(State(server): State<Shared>, InPath(id): InPath<String>) -> Resul
 /// What is changed of a song. Nothing in its audio files changes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct SongPatch {
     /// Fields and their new values: text, a number, a boolean, or a list of texts; `null`
     /// empties a field, whatever the file says.
     #[serde(default)]
@@ -203,7 +203,7 @@ struct Change {
     unset: Vec<String>,
 }
 
-impl Change {
+impl SongPatch {
     fn changes(self) -> Result<Vec<EditChange>> {
         let field = |name: &str| {
             name.parse::<Field>().map_err(|error| {
@@ -245,7 +245,7 @@ impl Change {
 }
 
 /// Changes what is known of a song.
-#[utoipa::path(patch, path = "/api/v1/songs/{id}", tag = "songs", request_body = inline(Change),
+#[utoipa::path(patch, path = "/api/v1/songs/{id}", tag = "songs", request_body = inline(SongPatch),
     params(("id" = String, Path, description = "The id of a song, or at least 8 digits of its beginning")),
     responses((status = 200, description = "The song as it is now", body = ref("#/components/schemas/show")))
 )]
@@ -253,7 +253,7 @@ async fn change(
     State(server): State<Shared>,
     _: Writing,
     InPath(id): InPath<String>,
-    Json(change): Json<Change>,
+    Json(change): Json<SongPatch>,
 ) -> Result<Response> {
     let changes = change.changes()?;
     let song = named(&server, &id).await?;

@@ -85,9 +85,9 @@ async fn audio(
     // A part of another version would not fit what the client has.
     let fits = text(header::IF_RANGE).is_none_or(|asked| asked == etag);
     let range = match text(header::RANGE).filter(|_| fits).map(|asked| range_of(asked, size)) {
-        None | Some(Asked::All) => None,
-        Some(Asked::Part(range)) => Some(range),
-        Some(Asked::Beyond) => {
+        None | Some(RequestedRange::All) => None,
+        Some(RequestedRange::Part(range)) => Some(range),
+        Some(RequestedRange::Beyond) => {
             let problem =
                 Problem::new("range_not_satisfiable", format!("the audio has {size} bytes"));
             let headers = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
@@ -175,7 +175,7 @@ fn content_type(song: &Song) -> &'static str {
 
 /// Which bytes a client asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum RequestedRange {
     /// What is not understood, or several parts, which nobody has to be given.
     All,
     Part(Range<u64>),
@@ -184,19 +184,19 @@ enum Asked {
 }
 
 // As RFC 9110 has it.
-fn range_of(text: &str, size: u64) -> Asked {
+fn range_of(text: &str, size: u64) -> RequestedRange {
     let Some(range) = text.strip_prefix("bytes=").filter(|range| !range.contains(',')) else {
-        return Asked::All;
+        return RequestedRange::All;
     };
-    let Some((first, last)) = range.trim().split_once('-') else { return Asked::All };
+    let Some((first, last)) = range.trim().split_once('-') else { return RequestedRange::All };
     let (start, end) = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => (first, last.saturating_add(1).min(size)),
-        (Ok(_), Ok(_)) => return Asked::All,
+        (Ok(_), Ok(_)) => return RequestedRange::All,
         (Ok(first), Err(_)) if last.is_empty() => (first, size),
         (Err(_), Ok(count)) if first.is_empty() => (size.saturating_sub(count), size),
-        _ => return Asked::All,
+        _ => return RequestedRange::All,
     };
-    if start < end { Asked::Part(start..end) } else { Asked::Beyond }
+    if start < end { RequestedRange::Part(start..end) } else { RequestedRange::Beyond }
 }
 
 /// Which part of a song is drawn, and how finely.
@@ -409,18 +409,18 @@ mod tests {
     #[test]
     fn a_range_is_what_the_standard_says() {
         for (text, expected) in [
-            ("bytes=0-9", Asked::Part(0..10)),
-            ("bytes=90-", Asked::Part(90..100)),
-            ("bytes=-10", Asked::Part(90..100)),
-            ("bytes=-1000", Asked::Part(0..100)),
-            ("bytes=50-1000", Asked::Part(50..100)),
-            ("bytes=100-", Asked::Beyond),
-            ("bytes=-0", Asked::Beyond),
-            ("bytes=9-0", Asked::All),
-            ("bytes=0-1,4-5", Asked::All),
-            ("bytes=x-", Asked::All),
-            ("items=0-1", Asked::All),
-            ("bytes=18446744073709551615-18446744073709551615", Asked::Beyond),
+            ("bytes=0-9", RequestedRange::Part(0..10)),
+            ("bytes=90-", RequestedRange::Part(90..100)),
+            ("bytes=-10", RequestedRange::Part(90..100)),
+            ("bytes=-1000", RequestedRange::Part(0..100)),
+            ("bytes=50-1000", RequestedRange::Part(50..100)),
+            ("bytes=100-", RequestedRange::Beyond),
+            ("bytes=-0", RequestedRange::Beyond),
+            ("bytes=9-0", RequestedRange::All),
+            ("bytes=0-1,4-5", RequestedRange::All),
+            ("bytes=x-", RequestedRange::All),
+            ("items=0-1", RequestedRange::All),
+            ("bytes=18446744073709551615-18446744073709551615", RequestedRange::Beyond),
         ] {
             assert_eq!(range_of(text, 100), expected, "{text}");
         }

@@ -50,7 +50,7 @@ const WORDS: usize = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct SynthParameters {
     /// Words, each of which is in the name or in the path of the file.
     q: Option<String>,
     /// What they are for.
@@ -90,14 +90,14 @@ impl From<Category> for SynthCategory {
 }
 
 /// Lists synths, by name, without their sources.
-#[utoipa::path(get, path = "/api/v1/synths", tag = "synths", params(Asked), responses(
+#[utoipa::path(get, path = "/api/v1/synths", tag = "synths", params(SynthParameters), responses(
     (status = 200, description = "The synths", body = ref("#/components/schemas/synth-list")),
     (status = 304, description = "The client has this answer"),
 ))]
 async fn list(
     State(server): State<Shared>,
     Unknown(version): Unknown,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<SynthParameters>,
 ) -> Result<Response> {
     let words: Vec<String> =
         asked.q.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
@@ -195,7 +195,7 @@ async fn show(
 /// What is changed of a synth: all of it, or nothing.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct SynthPatch {
     /// What it is called.
     name: Option<String>,
     /// What it is for: `bass`, `lead`, `pad`, `drum`, `fx` or `none`.
@@ -213,7 +213,7 @@ struct Change {
 
 /// Changes a synth. With `If-Match` and the `version` that the client has seen, only that
 /// version is changed.
-#[utoipa::path(patch, path = "/api/v1/synths/{id}", tag = "synths", request_body = inline(Change),
+#[utoipa::path(patch, path = "/api/v1/synths/{id}", tag = "synths", request_body = inline(SynthPatch),
     params(("id" = String, Path, description = "The id of a synth, or its name"),
            ("If-Match" = Option<String>, Header, description = "The version to change, in quotes")),
     responses((status = 200, description = "The synth as it is now", body = ref("#/components/schemas/synth")))
@@ -223,7 +223,7 @@ async fn change(
     _: Writing,
     InPath(id): InPath<String>,
     headers: HeaderMap,
-    Json(asked): Json<Change>,
+    Json(asked): Json<SynthPatch>,
 ) -> Result<Response> {
     let fields = [("name", asked.name), ("category", asked.category), ("notes", asked.notes)];
     let mut changes = Vec::new();

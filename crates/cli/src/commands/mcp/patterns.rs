@@ -16,7 +16,7 @@ use crate::{commands::patterns::subject, hints};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shown {
+pub(super) struct ShowPatterns {
     pattern: Option<SegmentId>,
     #[serde(flatten)]
     which: Which,
@@ -162,7 +162,7 @@ pub(super) fn writing_tools(song: &Value) -> [Tool; 3] {
 }
 
 /// Patterns, or one of them.
-pub(super) async fn shown(library: &Library, asked: Shown) -> Result<Value, Error> {
+pub(super) async fn shown(library: &Library, asked: ShowPatterns) -> Result<Value, Error> {
     if let Some(id) = asked.pattern {
         return without_features(document(&pattern(library, id).await?)?);
     }

@@ -13,7 +13,7 @@ const USUAL: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shown {
+pub(super) struct ShowPlaylists {
     playlist: Option<String>,
     limit: Option<usize>,
 }
@@ -39,7 +39,11 @@ pub(super) struct Added {
 }
 
 /// All playlists, or one with its songs.
-pub(super) async fn shown(library: &Library, asked: Shown, job: &Job) -> Result<Value, Error> {
+pub(super) async fn shown(
+    library: &Library,
+    asked: ShowPlaylists,
+    job: &Job,
+) -> Result<Value, Error> {
     let Some(name) = asked.playlist else {
         let list = playlists(library).await?;
         let cards: Vec<_> = list.playlists.iter().map(KeptPlaylist::card).collect();

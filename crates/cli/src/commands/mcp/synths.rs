@@ -12,7 +12,7 @@ use super::shape::{document, text, tool, within, writing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shown {
+pub(super) struct ShowSynths {
     synth: Option<String>,
     #[serde(default)]
     words: String,
@@ -86,7 +86,7 @@ pub(super) fn writing_tools() -> [Tool; 2] {
 }
 
 /// Synths, or one of them.
-pub(super) async fn shown(library: &Library, asked: Shown) -> Result<Value, Error> {
+pub(super) async fn shown(library: &Library, asked: ShowSynths) -> Result<Value, Error> {
     if let Some(name) = asked.synth {
         let (list, kept) = synth_named(library, &name).await?;
         return document(&SynthWithSource::of(&list, &kept));
