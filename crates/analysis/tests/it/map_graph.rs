@@ -1,5 +1,7 @@
 //! The nearest rows of each row.
 
+use std::sync::Mutex;
+
 use songrec_analysis::{Error, Graph, GraphOptions, Metric, Rows};
 use songrec_core::Job;
 
@@ -99,6 +101,56 @@ fn equal_rows_are_neighbors_at_distance_zero() {
             assert!(!neighbors.contains(&(row as u32)), "not itself");
         }
         assert!(graph.distances.iter().all(|&distance| distance == 0.0));
+    }
+}
+
+// The `k` neighbors with the lowest numbers.
+fn lowest(graph: &Graph, k: usize) -> Graph {
+    let mut chosen = Graph { k, ..Graph::default() };
+    for row in 0..graph.len() {
+        let mut found: Vec<(u32, f32)> = graph.row(row).collect();
+        found.sort_by_key(|found| found.0);
+        for (neighbor, distance) in found.into_iter().take(k) {
+            chosen.neighbors.push(neighbor);
+            chosen.distances.push(distance);
+        }
+    }
+    chosen
+}
+
+#[test]
+fn what_is_chosen_is_given_to_the_row_that_it_was_chosen_for() {
+    let options = GraphOptions::default();
+    for count in [300, 11_000] {
+        let values = made_up(count, 4, 7);
+        let rows = Rows::new(&values, 4).unwrap();
+        let asked = Mutex::new(vec![0; count]);
+        let choose = |numbers: &[u32], graph: Graph| {
+            let mut asked = asked.lock().unwrap();
+            numbers.iter().for_each(|&row| asked[row as usize] += 1);
+            Some(lowest(&graph, 4))
+        };
+
+        let chosen = Graph::chosen(rows, &options, 4, choose, &Job::silent()).unwrap();
+
+        let all = Graph::new(rows, &options, &Job::silent()).unwrap();
+        assert_eq!(chosen, lowest(&all, 4));
+        assert!(asked.into_inner().unwrap().iter().all(|&times| times == 1), "each row once");
+    }
+}
+
+#[test]
+fn a_choice_of_another_size_or_of_nothing_ends_the_work() {
+    for count in [300, 11_000] {
+        let values = made_up(count, 4, 8);
+        let rows = Rows::new(&values, 4).unwrap();
+        let chosen = |choice: fn(Graph) -> Option<Graph>| {
+            let options = GraphOptions::default();
+            Graph::chosen(rows, &options, 4, |_, graph| choice(graph), &Job::silent()).unwrap_err()
+        };
+
+        assert!(matches!(chosen(Some), Error::Option { .. }), "15 neighbors and not 4");
+        assert_eq!(chosen(|_| None), Error::Interrupted);
     }
 }
 
