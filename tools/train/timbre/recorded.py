@@ -38,25 +38,30 @@ LMMS = [
     ("tom", "^tom"),
     ("woodblock", "^wood"),
 ]
-# The General MIDI program of a package of notes, by a part of its name.
-PROGRAMS = {
-    "bass-electric": 33,
-    "bassoon": 70,
-    "contrabass": 43,
-    "flute": 73,
-    "french-horn": 60,
-    "guitar-acoustic": 25,
-    "guitar-electric": 27,
-    "harp-": 46,
-    "organ": 19,
-    "piano": 0,
-    "saxophone": 65,
-    "trombone": 57,
-    "trumpet": 56,
-    "tuba": 58,
-    "violin": 40,
-    "xylophone": 13,
+# For each source: (General MIDI program, pattern of the file's path) of its single notes.
+NOTES = {
+    "tonejs": [
+        (33, "bass-electric"),
+        (70, "bassoon"),
+        (43, "contrabass"),
+        (73, "flute"),
+        (60, "french-horn"),
+        (25, "guitar-acoustic"),
+        (27, "guitar-electric"),
+        (46, "harp-"),
+        (19, "organ"),
+        (0, "piano"),
+        (65, "saxophone"),
+        (57, "trombone"),
+        (56, "trumpet"),
+        (58, "tuba"),
+        (40, "violin"),
+        (13, "xylophone"),
+    ],
+    "splendid": [(0, "^(FF|MF|Mf|Mp|PP) ")],
+    "meatbass": [(43, "^arco/"), (32, "^pizz/.*_vl")],
 }
+MOST_NOTES = 96  # of one program and source
 # The class of a folder of hits, and the microphones that are nearest to that drum.
 DRUMS = {
     "China": ("crash", ("OHR",)),
@@ -167,24 +172,35 @@ def patch_clips(folder, name):
     return found
 
 
+def note_files(folder, name):
+    """The files of single notes by General MIDI program, evenly chosen where there are many."""
+    paths = sorted(p for p in glob.glob(os.path.join(folder, "**"), recursive=True) if p.lower().endswith(SUFFIXES))
+    for program, pattern in NOTES[name]:
+        fitting = [path for path in paths if re.search(pattern, os.path.relpath(path, folder))]
+        if not fitting:
+            raise FileNotFoundError(f"{folder} has no notes that fit `{pattern}`")
+        chosen = np.linspace(0, len(fitting) - 1, min(MOST_NOTES, len(fitting)))
+        yield program, [fitting[round(at)] for at in chosen]
+
+
 def note_clips(folder, name):
-    """A Collector of packages of single notes: each as it is, and twice shorter at another pitch."""
+    """A Collector of files of single notes: each as it is, and twice shorter at another pitch."""
     found = Collector()
     random = np.random.default_rng(2)
-    for path in sorted(glob.glob(os.path.join(folder, "*", "*.mp3"))):
-        package = os.path.basename(os.path.dirname(path))
-        program = next(number for part, number in PROGRAMS.items() if part in package)
+    for program, paths in note_files(folder, name):
         label, kit = classes.program_label(program), f"{name}:note0-{program}"
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        for seconds, shift in ((None, 1.0), (0.6, random.uniform(0.84, 0.96)), (1.4, random.uniform(1.04, 1.19))):
-            part = samples
-            if seconds:
-                start = max(0, int(np.argmax(np.abs(part).max(1) > 0.02 * np.abs(part).max())))
-                part = part[start : start + int(seconds * rate)].copy()
-                part[-(rate // 20) :] *= np.linspace(1.0, 0.0, min(rate // 20, len(part)))[:, None]
-            clip = to_clip(part, int(rate * shift))
-            if clip is not None:
-                found.add(clip, label, name, kit, f"{kit}:{os.path.basename(path)}:{seconds}", program)
+        for path in paths:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            for seconds, shift in ((None, 1.0), (0.6, random.uniform(0.84, 0.96)), (1.4, random.uniform(1.04, 1.19))):
+                part = samples
+                if seconds:
+                    start = max(0, int(np.argmax(np.abs(part).max(1) > 0.02 * np.abs(part).max())))
+                    part = part[start : start + int(seconds * rate)].copy()
+                    fade = min(rate // 20, len(part))
+                    part[-fade:] *= np.linspace(1.0, 0.0, fade)[:, None]
+                clip = to_clip(part, int(rate * shift))
+                if clip is not None:
+                    found.add(clip, label, name, kit, f"{kit}:{os.path.basename(path)}:{seconds}", program)
     return found
 
 
