@@ -51,16 +51,16 @@ def fetch_debian(source, work, folder):
 
 
 def fetch_npm(source, work, folder):
-    """Each package into a folder of its name, without its scope and version."""
+    """Each package into a folder of its name, without its scope and version. What lies in `work`/npm is not got again."""
     packed = os.path.join(work, "npm")
     os.makedirs(packed, exist_ok=True)
     for package in source["npm"]:
-        done = subprocess.run(
-            ["npm", "pack", "--silent", package], cwd=packed, check=True, capture_output=True, text=True
-        )
-        inside = os.path.join(folder, package.rsplit("@", 1)[0].split("/")[-1])
+        name, version = package.rsplit("@", 1)
+        archive = os.path.join(packed, f"{name.lstrip('@').replace('/', '-')}-{version}.tgz")
+        if not os.path.exists(archive):
+            subprocess.run(["npm", "pack", "--silent", package], cwd=packed, check=True, stdout=subprocess.DEVNULL)
+        inside = os.path.join(folder, name.split("/")[-1])
         os.makedirs(inside)
-        archive = os.path.join(packed, done.stdout.split()[-1])
         subprocess.run(["tar", "-xzf", archive, "--strip-components=1", "-C", inside], check=True)
 
 
