@@ -140,7 +140,7 @@ class Composer:
         self.legato = random.uniform(0.4, 1.1)
         self.range = int(random.integers(-6, 8))
         self.room = (random.uniform(0.2, 0.95), random.uniform(0.1, 0.9))  # fluidsynth's room size and level
-        self.soundfont = str(random.choice(["fluid", "musescore", "sonivox"]))
+        self.soundfont = str(random.choice(["fluid", "musescore"]))
         self.figures = [int(x) for x in random.integers(0, 5, 2)]
 
 

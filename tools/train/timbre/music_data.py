@@ -18,7 +18,7 @@ from . import change, compose, dsp, image, sources, store
 from .dsp import chance, log_uniform
 
 SEED = 41
-VERSION = 4  # raise when composing or rendering changes, so that pieces are made again
+VERSION = 3  # raise when composing or rendering changes, so that pieces are made again
 STEP = 2 * image.RATE  # samples from one window to the next
 EXCERPT = 30 * image.RATE
 WINDOWS = (EXCERPT - image.SAMPLES) // STEP + 1  # 14

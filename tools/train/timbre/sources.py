@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tomllib
 
-from . import recorded, soundfont, store, toolkit
+from . import eas, recorded, soundfont, store, toolkit
 from .store import log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -84,6 +84,8 @@ def make(source, work):
             return recorded.note_clips(path, source["name"])
         case "microphones":
             return recorded.microphone_clips(path, source["name"])
+        case "eas":
+            return eas.clips(path, source["name"])
         case "toolkit":
             return toolkit.clips(path, source["name"], work)
     raise ValueError(f"sources.toml: `{source['read']}` of {source['name']} is no way to read a source")
