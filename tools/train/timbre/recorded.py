@@ -38,6 +38,50 @@ LMMS = [
     ("tom", "^tom"),
     ("woodblock", "^wood"),
 ]
+# For each source: (General MIDI program, pattern of the file's path) of its single notes.
+NOTES = {
+    "tonejs": [
+        (33, "bass-electric"),
+        (70, "bassoon"),
+        (43, "contrabass"),
+        (73, "flute"),
+        (60, "french-horn"),
+        (25, "guitar-acoustic"),
+        (27, "guitar-electric"),
+        (46, "harp-"),
+        (19, "organ"),
+        (0, "piano"),
+        (65, "saxophone"),
+        (57, "trombone"),
+        (56, "trumpet"),
+        (58, "tuba"),
+        (40, "violin"),
+        (13, "xylophone"),
+    ],
+    "splendid": [(0, "^(FF|MF|Mf|Mp|PP) ")],
+    "meatbass": [(43, "^arco/"), (32, "^pizz/.*_vl")],
+}
+MOST_NOTES = 96  # of one program and source
+# The class of a folder of hits, and the microphones that are nearest to that drum.
+DRUMS = {
+    "China": ("crash", ("OHR",)),
+    "CrashL": ("crash", ("OHL",)),
+    "CrashR": ("crash", ("OHR",)),
+    "HihatClosed": ("hat-closed", ("Hihat",)),
+    "HihatOpen": ("hat-open", ("Hihat",)),
+    "KdrumL": ("kick", ("KdrumL",)),
+    "KdrumR": ("kick", ("KdrumR",)),
+    "RideL": ("ride", ("RideL",)),
+    "RideLBell": ("ride", ("RideL",)),
+    "RideR": ("ride", ("RideR",)),
+    "RideRBell": ("ride", ("RideR",)),
+    "Snare": ("snare", ("Snare_top", "Snare_bottom")),
+    "Tom1": ("tom", ("Tom1",)),
+    "Tom2": ("tom", ("Tom2",)),
+    "Tom3": ("tom", ("Tom3",)),
+    "Tom4": ("tom", ("Tom4",)),
+}
+HITS = 10  # of each drum, from the softest to the loudest
 RULES = {"sonicpi": SONIC_PI, "lmms": LMMS}
 SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 
@@ -125,4 +169,67 @@ def patch_clips(folder, name):
             if clip is not None:
                 kit = f"{name}:drum" if drum else f"{name}:note0-{number}"
                 found.add(clip, label, name, kit, f"{kit}:{number}:{shift}", -1 if drum else number)
+    return found
+
+
+def note_files(folder, name):
+    """The files of single notes by General MIDI program, evenly chosen where there are many."""
+    paths = sorted(p for p in glob.glob(os.path.join(folder, "**"), recursive=True) if p.lower().endswith(SUFFIXES))
+    for program, pattern in NOTES[name]:
+        fitting = [path for path in paths if re.search(pattern, os.path.relpath(path, folder))]
+        if not fitting:
+            raise FileNotFoundError(f"{folder} has no notes that fit `{pattern}`")
+        chosen = np.linspace(0, len(fitting) - 1, min(MOST_NOTES, len(fitting)))
+        yield program, [fitting[round(at)] for at in chosen]
+
+
+def note_clips(folder, name):
+    """A Collector of files of single notes: each as it is, and twice shorter at another pitch."""
+    found = Collector()
+    random = np.random.default_rng(2)
+    for program, paths in note_files(folder, name):
+        label, kit = classes.program_label(program), f"{name}:note0-{program}"
+        for path in paths:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            for seconds, shift in ((None, 1.0), (0.6, random.uniform(0.84, 0.96)), (1.4, random.uniform(1.04, 1.19))):
+                part = samples
+                if seconds:
+                    start = max(0, int(np.argmax(np.abs(part).max(1) > 0.02 * np.abs(part).max())))
+                    part = part[start : start + int(seconds * rate)].copy()
+                    fade = min(rate // 20, len(part))
+                    part[-fade:] *= np.linspace(1.0, 0.0, fade)[:, None]
+                clip = to_clip(part, int(rate * shift))
+                if clip is not None:
+                    found.add(clip, label, name, kit, f"{kit}:{os.path.basename(path)}:{seconds}", program)
+    return found
+
+
+def microphone_clips(folder, name):
+    """A Collector of a drum kit with a file for each hit and microphone: near, above and in the room."""
+    found = Collector()
+    for drum, (label, nearest) in DRUMS.items():
+        files = glob.glob(os.path.join(folder, drum, "*-OHL.flac"))
+        hits = sorted(int(os.path.basename(path).split("-")[0]) for path in files)
+        if not hits:
+            raise FileNotFoundError(f"{folder} has no hits of {drum}")
+        for hit in sorted({hits[round(at)] for at in np.linspace(0, len(hits) - 1, HITS)}):
+            heard = {
+                microphone: soundfile.read(
+                    os.path.join(folder, drum, f"{hit}-{drum}-{microphone}.flac"), dtype="float32", always_2d=True
+                )
+                for microphone in {"OHL", "OHR", "AmbL", "AmbR", *nearest}
+            }
+            rate = heard["OHL"][1]
+            length = min(len(samples) for samples, _ in heard.values())
+            level = {
+                microphone: samples[:length].mean(1) / (np.abs(samples).max() + 1e-9)
+                for microphone, (samples, _) in heard.items()
+            }
+            near = sum(level[microphone] for microphone in nearest)
+            above = level["OHL"] + level["OHR"]
+            room = level["AmbL"] + level["AmbR"]
+            for place, mix in (("near", near + 0.25 * above), ("above", above), ("room", near + above + room)):
+                clip = to_clip(mix, rate)
+                if clip is not None:
+                    found.add(clip, label, name, f"{name}:{place}", f"{name}:{drum}:{hit}:{place}")
     return found

@@ -16,6 +16,7 @@ NOTES_A_RUN = 700  # bounds the rendered file to about 280 MB
 QUIET = 150  # of 32,767: a note below this was not there
 DRUM_CHANNEL = 9
 DRUM_BANK = 128
+KEYS = {"bass": (28, 55), "tom": (36, 60), "timpani": (36, 58), None: (40, 86)}  # of a class, and of all others
 OTHER_MAPS = 120  # banks from here on are not General MIDI's programs (MT-32, effects)
 
 
@@ -125,12 +126,11 @@ def drum_notes(path, velocities):
 
 
 def pitched_notes(path, count, random):
-    ranges = {"bass": (28, 55), "tom": (36, 60), "timpani": (36, 58)}
     for bank, program in presets(path):
         label = classes.program_label(program) if bank < OTHER_MAPS else None
         if not label:
             continue
-        low, high = ranges.get(label, (40, 86))
+        low, high = KEYS.get(label, KEYS[None])
         # Variations in other banks are often the same recordings: fewer of them.
         for _ in range(count if bank == 0 else count // 4):
             key, velocity = int(random.integers(low, high)), int(random.integers(50, 126))

@@ -2,10 +2,11 @@
 
 import glob
 import os
+import shutil
 import subprocess
 import tomllib
 
-from . import recorded, soundfont, store
+from . import eas, recorded, soundfont, store, toolkit
 from .store import log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,23 +20,48 @@ def listed(use=None):
 
 
 def folder_of(source, work):
-    return os.path.join(work, "pkg", source["debian"])
+    return os.path.join(work, "pkg", source.get("debian", source["name"]))
 
 
 def fetch(work):
-    """Unpacks every source below `work`/pkg. They are Debian packages, which come through apt."""
+    """Unpacks every source below `work`/pkg: through apt, npm or git."""
     for source in listed():
         folder = folder_of(source, work)
         if os.path.isdir(folder):
             continue
         log("fetching", source["name"])
-        debs = os.path.join(work, "debs")
-        os.makedirs(debs, exist_ok=True)
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        subprocess.run(["apt-get", "download", f"{source['debian']}={source['version']}"], cwd=debs, check=True)
-        (package,) = glob.glob(os.path.join(debs, source["debian"] + "_*.deb"))
-        subprocess.run(["dpkg", "-x", package, folder + ".part"], check=True)
+        shutil.rmtree(folder + ".part", ignore_errors=True)
+        if "debian" in source:
+            fetch_debian(source, work, folder + ".part")
+        elif "npm" in source:
+            fetch_npm(source, work, folder + ".part")
+        else:
+            subprocess.run(["git", "clone", "--quiet", source["git"], folder + ".part"], check=True)
+            subprocess.run(["git", "checkout", "--quiet", source["commit"]], cwd=folder + ".part", check=True)
         os.rename(folder + ".part", folder)
+
+
+def fetch_debian(source, work, folder):
+    debs = os.path.join(work, "debs")
+    os.makedirs(debs, exist_ok=True)
+    subprocess.run(["apt-get", "download", f"{source['debian']}={source['version']}"], cwd=debs, check=True)
+    (package,) = glob.glob(os.path.join(debs, source["debian"] + "_*.deb"))
+    subprocess.run(["dpkg", "-x", package, folder], check=True)
+
+
+def fetch_npm(source, work, folder):
+    """Each package into a folder of its name, without its scope and version. What lies in `work`/npm is not got again."""
+    packed = os.path.join(work, "npm")
+    os.makedirs(packed, exist_ok=True)
+    for package in source["npm"]:
+        name, version = package.rsplit("@", 1)
+        archive = os.path.join(packed, f"{name.lstrip('@').replace('/', '-')}-{version}.tgz")
+        if not os.path.exists(archive):
+            subprocess.run(["npm", "pack", "--silent", package], cwd=packed, check=True, stdout=subprocess.DEVNULL)
+        inside = os.path.join(folder, name.split("/")[-1])
+        os.makedirs(inside)
+        subprocess.run(["tar", "-xzf", archive, "--strip-components=1", "-C", inside], check=True)
 
 
 def make(source, work):
@@ -54,6 +80,14 @@ def make(source, work):
             return recorded.patch_clips(path, source["name"])
         case "files":
             return recorded.clips(path, source["name"])
+        case "notes":
+            return recorded.note_clips(path, source["name"])
+        case "microphones":
+            return recorded.microphone_clips(path, source["name"])
+        case "eas":
+            return eas.clips(path, source["name"])
+        case "toolkit":
+            return toolkit.clips(path, source["name"], work)
     raise ValueError(f"sources.toml: `{source['read']}` of {source['name']} is no way to read a source")
 
 

@@ -25,7 +25,7 @@ CORE_WEIGHT = 2.0  # these classes come into a batch twice as often
 
 
 class Sounds:
-    """All training pictures, drawn from by class, then kind of maker, then maker, then sound."""
+    """All training pictures, drawn from by class, then source, then maker or preset, then sound."""
 
     def __init__(self, work, leave_out=()):
         names = [s["name"] for s in sources.listed("train") if s["name"] not in leave_out]
@@ -34,22 +34,24 @@ class Sounds:
             paths += sorted(glob.glob(os.path.join(work, "pictures", "synthesis-*.npz")))
         self.picture, self.label, self.maker, self.program, self.sound = [], [], [], [], []
         makers, first_sound, self.cells = {}, 0, {}
+        same = {s["name"]: s["same_maker_as"] for s in sources.listed("train") if "same_maker_as" in s}
         offset = 0
         for path in paths:
             if not os.path.exists(path):
                 continue
             data = np.load(path)
             label = np.array([classes.CLASSES.index(name) for name in data["label"]])
-            # Presets of pitched instruments are different recordings, while the
-            # drum kits of one soundfont share theirs.
-            named = np.where(data["program"] >= 0, data["kit"], data["maker"])
-            maker = np.array([makers.setdefault(name, len(makers)) for name in named])
-            _, sound = np.unique(data["source"], return_inverse=True)
             kind = os.path.basename(path).split("-")[0].removesuffix(".npz")
-            kind = "fluid" if kind == "musescore" else kind
+            kind = same.get(kind, kind)
+            # Presets of pitched instruments are drawn from alike, but one soundfont is one maker of them:
+            # its presets have a sound in common, and to find them beside each other is not what is wanted.
+            pitched = data["program"] >= 0
+            maker = np.array([makers.setdefault(name, len(makers)) for name in np.where(pitched, kind, data["maker"])])
+            drawn = np.where(pitched, data["kit"], data["maker"])
+            _, sound = np.unique(data["source"], return_inverse=True)
             for index in range(len(label)):
                 cell = self.cells.setdefault(int(label[index]), {}).setdefault(kind, {})
-                cell.setdefault(int(maker[index]), []).append(offset + index)
+                cell.setdefault(str(drawn[index]), []).append(offset + index)
             self.picture.append(data["picture"])
             self.label.append(label)
             self.maker.append(maker)
