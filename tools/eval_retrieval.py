@@ -13,7 +13,7 @@ not made again, and vectors of the same binary are not computed again. `--only d
 The sounds are Debian's drum kits (`hydrogen-drumkits`), game music (`wesnoth-1.16-music`, `supertux-data`) and
 soundfonts that trained nothing. They are for judging only: what is chosen in songrec is chosen by the
 makers that tools/train/timbre/sources.toml names for validation. Two exceptions: the soundfonts here are those
-makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@3`, were
+makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@4`, were
 fitted on means and deviations: the first on those of the same kits and games (tools/fit_dsp45_scaler.py), without their
 labels, the second on none of them (tools/fit_dsp47_scaler.py).
 
@@ -39,7 +39,6 @@ import vectors  # noqa: E402
 
 TIMBRE = vectors.TIMBRE
 MODELS = (TIMBRE, "dsp45@1", "dsp47@2", "dsp47@1")
-BEFORE = "timbre@2"
 DRAWS, SEED = 2000, 3
 BINS = 10
 # What songrec calls the nine classes.
@@ -96,18 +95,11 @@ def all_vectors(options, name, listed, peers=True):
     """{kind: rows} of a set."""
     files = [sound.file for sound in listed]
     found = vectors.songrec(options.songrec, options.models, options.work, name, files)
-    if TIMBRE in found:
-        found = {TIMBRE: found[TIMBRE], BEFORE: before(found[TIMBRE])} | found
     if options.peers and peers:
         found["librosa"] = vectors.librosa(options.work, name, files)
         if options.bliss:
             found["bliss"] = vectors.bliss(options.bliss, options.work, name, files)
     return found
-
-
-def before(rows):
-    """The vectors of `timbre@2`, which are in those of `timbre@3`: 160 values of length 1.25, then 43 of length 1."""
-    return np.concatenate([1.25 * unit(rows[:, :160]), unit(rows[:, 160:203])], 1)
 
 
 def column(listed, field):

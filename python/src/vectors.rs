@@ -164,7 +164,7 @@ impl Vectors {
         py.detach(|| self.points.is_current())
     }
 
-    /// The model, such as `timbre@3`.
+    /// The model, such as `timbre@4`.
     #[getter]
     fn model(&self) -> &str {
         self.spec.name.as_str()

@@ -1,4 +1,4 @@
-//! The model that ships with songrec, `timbre@3`: how a sound sounds.
+//! The model that ships with songrec, `timbre@4`: how a sound sounds.
 //!
 //! A network gets windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector, a guess of its class and a description. `models/timbre.md` is its card:
@@ -52,7 +52,7 @@ pub(crate) use self::{
 };
 
 /// The name of the model that ships with songrec.
-pub const TIMBRE: &str = "timbre@3";
+pub const TIMBRE: &str = "timbre@4";
 
 /// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
 pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
@@ -61,7 +61,7 @@ pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
 pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
 
 /// The models that embed every song if nobody says others, with commas.
-pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@3,dsp45@1" } else { "dsp45@1" };
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@4,dsp45@1" } else { "dsp45@1" };
 
 /// Values of a vector: 96 of single sounds, 64 of music, 43 and 47 measured ones.
 pub(crate) const DIMENSION: usize = 96 + 64 + 43 + 47;

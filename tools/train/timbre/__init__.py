@@ -1,1 +1,1 @@
-"""Makes the network behind the model `timbre@3`: from packages to ONNX files."""
+"""Makes the network behind the model `timbre@4`: from packages to ONNX files."""
