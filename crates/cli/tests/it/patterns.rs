@@ -130,7 +130,7 @@ fn a_pattern_is_made_found_changed_and_deleted() {
     assert_eq!((&changed["metadata"], &changed["source"]), (&json!({"bar": 7}), &json!("by ear")));
     assert!(changed.get("low").is_none() && changed["features"] != before, "{changed}");
     assert_eq!(changed["created_at"], shown["created_at"]);
-    assert!(changed["changed_at"].as_str() > shown["changed_at"].as_str(), "{changed}");
+    assert_ne!(changed["changed_at"], shown["changed_at"]);
     assert_eq!(world.json_lines(&["patterns", "ls"]).len(), 3, "a change makes no other one");
 
     world.run(&["patterns", "rm", &id]).ok();
