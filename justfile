@@ -12,38 +12,43 @@ test *ARGS:
 audit:
     cargo deny check advisories
 
-# Recipes that measure use the profile of what is released.
+# Recipes that measure use the profile of what is released. They name the program beside
+# the benchmark, so that Cargo chooses the same features of dependencies for all of them.
+built := env("CARGO_TARGET_DIR", "target") / "dist"
 
 # Whole commands over 100,000 random songs of 512 dimensions.
 bench SONGS="100000" DIMENSION="512":
-    cargo build --profile dist -p songrec-cli -p songrec-bench
-    cargo run --profile dist -q -p songrec-bench --bin commands -- {{SONGS}} {{DIMENSION}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin songrec --bin commands
+    {{built}}/commands {{SONGS}} {{DIMENSION}}
 
 # The features beside librosa (and, with `--bliss`, bliss-audio); needs Python.
 bench-features *ARGS:
-    cargo build --profile dist -p songrec-bench --bin features_pipeline
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin features_pipeline
     python3 tools/bench_features.py {{ARGS}}
 
 # The index by itself; `tools/bench_index_peers.py` runs its peers beside it.
 bench-index *ARGS:
-    cargo run --profile dist -p songrec-bench --bin index_search -- {{ARGS}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin index_search
+    {{built}}/index_search {{ARGS}}
 
 # Maps beside umap-learn, openTSNE and pynndescent; needs Python and rows' space in FOLDER.
 bench-map FOLDER *CASES:
-    cargo build --profile dist -p songrec-bench --bin map
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin map
     python3 tools/bench_map_peers.py target/dist/map {{FOLDER}} {{CASES}}
 
 # Clusters, anomalies and components beside scikit-learn and hdbscan; PYTHON is one
 # that has both. NAMES are those of its module documentation.
 bench-analysis PYTHON="python3" FOLDER="target/bench/analysis" *NAMES="":
-    cargo run --profile dist -p songrec-bench --bin analysis -- {{FOLDER}} {{NAMES}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin analysis
+    {{built}}/analysis {{FOLDER}} {{NAMES}}
     {{PYTHON}} tools/bench_analysis_peers.py {{FOLDER}} {{NAMES}}
 
 # Random histories of several machines that sync, whose seeds replay; and every
 # short one of one song.
 soak STEPS="1000000" *SEED:
-    cargo run --profile dist -q -p songrec-bench --bin sync_soak -- {{STEPS}} {{SEED}}
-    cargo run --profile dist -q -p songrec-bench --bin every_history
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin sync_soak --bin every_history
+    {{built}}/sync_soak {{STEPS}} {{SEED}}
+    {{built}}/every_history
     cargo test --profile dist -q -p songrec-sync --test it pair -- --ignored
 
 # Three machines and a cloud in a ring, killed at random for five minutes, with
@@ -67,24 +72,24 @@ fuzz SECONDS="600" *TARGETS:
 
 # Storing into the cloud beside astrapy and boto3; PYTHON is one that has both.
 bench-astra PYTHON="python3" *ARGS:
-    cargo build --profile dist -p songrec-bench --bin astra_store
-    cargo run --profile dist -q -p songrec-bench --bin astra_store -- --python {{PYTHON}} {{ARGS}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin astra_store
+    {{built}}/astra_store --python {{PYTHON}} {{ARGS}}
 
 # Learned embeddings beside a Python script that does the same; needs Python.
 bench-embed MODELS NAME *ARGS:
-    cargo build --profile dist -p songrec-bench --bin embed
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
 
 # `songrec serve` over random songs: `similar` at RATE a second, uploads, idle clients,
 # memory; and Chroma's server, with a PYTHON that has chromadb.
 bench-serve SONGS="100000" DIMENSION="512" DATA="clustered" RATE="200" SECONDS="30" PYTHON="":
-    cargo build --profile dist -p songrec-cli -p songrec-bench
-    cargo run --profile dist -q -p songrec-bench --bin serve -- {{SONGS}} {{DIMENSION}} {{DATA}} {{RATE}} {{SECONDS}} {{PYTHON}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin songrec --bin serve
+    {{built}}/serve {{SONGS}} {{DIMENSION}} {{DATA}} {{RATE}} {{SECONDS}} {{PYTHON}}
 
 # `songrec migrate` beside an astrapy script and rclone.
 bench-migrate PYTHON="python3" RCLONE="rclone":
-    cargo build --profile dist -p songrec-cli -p songrec-bench
-    cargo run --profile dist -q -p songrec-bench --bin migrate -- {{PYTHON}} {{RCLONE}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench --bin songrec --bin migrate
+    {{built}}/migrate {{PYTHON}} {{RCLONE}}
 
 # The page that `songrec map` writes, from `web/map`; needs Node and npm.
 map-page:
