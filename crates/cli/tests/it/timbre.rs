@@ -113,6 +113,25 @@ fn a_library_of_before_is_compared_as_before_until_the_model_was_added() {
     assert_eq!(models, ["dsp45@1", "timbre@4"]);
 }
 
+// The features of a song go with the network that it is heard by: those of an earlier one do
+// not stay beside the vector of a new one.
+#[test]
+fn a_song_that_gets_the_vector_is_described_anew() {
+    let world = World::new();
+    world.add(&examples("kick")[0], "snare 01.wav");
+    world.run(&["scan", "music", "--model", "dsp45"]).ok();
+    std::fs::rename(world.path("music/snare 01.wav"), world.path("music/a0001.wav")).unwrap();
+    world.run(&["scan", "music", "--model", "dsp45"]).ok();
+    let id = world.ids()[0].clone();
+    let named = || world.json(&["show", &id])["features"]["named_instrument"].clone();
+    assert_eq!(named(), json!("snare"), "what it was called when it was described");
+
+    world.run(&["scan", "--missing"]).ok();
+
+    assert_eq!(named(), json!(null));
+    assert_eq!(world.run(&["scan", "--missing", "--json"]).ok().stdout.lines().count(), 1);
+}
+
 // Vectors that the version before this one wrote.
 #[test]
 fn an_earlier_revision_can_be_compared_by_before_and_after_the_new_one_was_added() {

@@ -14,7 +14,7 @@ use futures::{
 };
 use songrec_audio::{Identity, Opening};
 use songrec_core::{Digest, FromFile, Hint, ModelName, Remedy, Song, SongId, Tags};
-use songrec_models::{Batcher, Wanted};
+use songrec_models::{Batcher, TIMBRE, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
@@ -251,6 +251,8 @@ fn wanted(scan: &Scan<'_>, song: Option<&Song>, without_segments: &[ModelName]) 
     let lost = super::lost::lost_of(scan, song.id);
     let lacks = |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
     wanted.sound.models.retain(lacks);
+    // What a song is heard as is of the network of this model, and ages with it.
+    wanted.sound.features |= wanted.sound.models.iter().any(|model| model.as_str() == TIMBRE);
     wanted.batchers.retain(|batcher| {
         let name = &batcher.spec().name;
         without_segments.contains(name)
