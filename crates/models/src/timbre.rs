@@ -17,10 +17,9 @@
 //! | 47 | those of `dsp47@2` | √½, or 0 |
 //!
 //! So the cosine of two sounds is a mean of that of the network and that of the
-//! measured values, of which the network's counts for 0.61. Two sounds of fewer than five
-//! windows are as alike as they were by `timbre@2`, which had no 47. A sound of fewer and
-//! one of more have neither music nor the 47 in common: they are at most 0.71 alike. The
-//! card says what chose these numbers.
+//! measured values, of which the network's counts for 0.61. A sound of fewer than five
+//! windows and one of more have neither music nor the 47 in common: they are at most 0.71
+//! alike. The card says what chose these numbers.
 //!
 //! # The revision
 //!

@@ -213,7 +213,7 @@ impl TimbreOutput {
             features.heard_instrument = Some(instrument.to_owned());
             features.heard_instrument_probability = Some(probability);
         }
-        // Names are right more often than the network (90 % against 75 %): what it
+        // Names are right more often than the network (90 % against 85 %): what it
         // says counts where they say nothing.
         let guessed = features.heard_instrument.clone();
         (features.instrument, features.instrument_confidence) = match &features.named_instrument {
