@@ -13,7 +13,7 @@ not made again, and vectors of the same binary are not computed again. `--only d
 The sounds are Debian's drum kits (`hydrogen-drumkits`), game music (`wesnoth-1.16-music`, `supertux-data`) and
 soundfonts that trained nothing. They are for judging only: what is chosen in songrec is chosen by the
 makers that tools/train/timbre/sources.toml names for validation. Two exceptions: the soundfonts here are those
-makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@4`, were
+makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@5`, were
 fitted on means and deviations: the first on those of the same kits and games (tools/fit_dsp45_scaler.py), without their
 labels, the second on none of them (tools/fit_dsp47_scaler.py).
 
@@ -146,12 +146,16 @@ def judge_drums(options, table):
 
 
 def judge_copies(options, table, name, listed, found, groups, made, peers=True):
+    """Whether a copy finds its original, or a file that is the same recording at another level, as its nearest."""
+    same = sounds.same_recording([sound.file for sound in listed])
+    print(f"{name}: {(same.sum(1) > 1).sum()} of {len(listed)} are the same recording as another", file=sys.stderr)
     for number, (what, copies) in enumerate(made.items()):
         changed = all_vectors(options, f"{name}-copy{number}", copies, peers)
         for kind in changed:
             rows = found[kind]
-            first = likeness(kind, rows, changed[kind]).argmax(1) == np.arange(len(listed))
+            nearest_one = likeness(kind, rows, changed[kind]).argmax(1)
             heard = ~(np.isnan(rows).any(1) | np.isnan(changed[kind]).any(1))
+            first = same[np.arange(len(listed)), nearest_one]
             table.add(f"{name}: original first after {what}", kind, interval(first & heard, groups))
 
 

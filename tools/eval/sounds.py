@@ -54,6 +54,7 @@ EXCERPTS = 3  # of a piece, at most: its beginning, middle and end
 DENSE = 12  # of a piece, at most, to compare with figures of neighbouring excerpts
 SHIFT = 1.0  # seconds
 NOTES = 3  # of a program of a soundfont
+SAME_WAVE = 0.999  # correlation from which two files are one recording
 
 
 @dataclasses.dataclass
@@ -187,6 +188,24 @@ def copies(work, name, sounds, later=None):
         for kind, path in paths.items():
             made[kind].append(dataclasses.replace(sound, file=path, of=number))
     return made
+
+
+def same_recording(files):
+    """Whether each file is the same recording as each other one, at any level: bool (n, n), true for itself.
+
+    A kit may have one hit several times, louder and softer. Which of them a copy at half the level is of, nobody can say.
+    """
+    waves = []
+    for file in files:
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        wave = samples.mean(1)
+        waves.append((wave / (np.linalg.norm(wave) + 1e-12), rate))
+    same = np.eye(len(files), dtype=bool)
+    for first, (wave, rate) in enumerate(waves):
+        for second, (other, other_rate) in enumerate(waves[:first]):
+            if rate == other_rate and len(wave) == len(other):
+                same[first, second] = same[second, first] = abs(wave @ other) > SAME_WAVE
+    return same
 
 
 def encoded(source, target):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From packages to the files of the model `timbre@4`: see README.md.
+"""From packages to the files of the model `timbre@5`: see README.md.
 
     make.py WORK [STAGE ...] [--kits 1000] [--composers 200] [--steps 12000] [--seed 0]
 
@@ -19,7 +19,8 @@ if __name__ == "__main__":
     parser.add_argument("work")
     parser.add_argument("stage", nargs="*", choices=[*stages.STAGES, []])
     parser.add_argument("--kits", type=int, default=1000, help="synthesised kits")
-    parser.add_argument("--composers", type=int, default=200, help="invented composers, four pieces each")
+    parser.add_argument("--composers", type=int, default=200, help="invented composers, three pieces each")
+    parser.add_argument("--songrec", default="songrec", help="the program that measures music")
     parser.add_argument("--steps", type=int, default=12_000, help="training steps of the network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

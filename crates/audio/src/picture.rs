@@ -32,9 +32,11 @@ pub const BANDS: usize = 64;
 /// Columns of a picture.
 pub const COLUMNS: usize = FINE + COARSE;
 
+/// The first columns of a picture, which are of one frame each, 10 ms apart.
+pub const FINE: usize = 96;
+
 const FRAME: usize = 1_024;
 const HOP: usize = 320;
-const FINE: usize = 96;
 const COARSE: usize = 32;
 const COARSE_FRAMES: usize = 6;
 const FRAMES: usize = FINE + COARSE * COARSE_FRAMES;

@@ -1,6 +1,6 @@
 """Pieces of music that nobody wrote: invented composers, each with habits, and pieces they write.
 
-Two excerpts of one piece are what the music head learns to find together. So the parts of a piece
+What varies between two excerpts of one piece is what `piece.py` learns from. So the parts of a piece
 share key, tempo, instruments, harmony and motif, while melody, density and who plays change; and
 pieces of one composer share instruments, modes, tempi and rhythms, but not the tune.
 

@@ -1,8 +1,7 @@
 """The ONNX files of the model, checked against PyTorch, and fixtures for the Rust front end.
 
-`timbre.onnx`: `mel` (n, 1, 64, 128) to `vector` (n, 96), `logits` (n, classes) and `description`
-(n, 576). `timbre-music.onnx`: `statistics` (n, 1152) to `music` (n, 64). Any n. Plain convolutions,
-matrix products and means, opset 17; logits are already divided by the temperature.
+`timbre.onnx`: `mel` (n, 1, 64, 128) to `vector` (n, 96) and `logits` (n, classes), already divided by the
+temperature. Any n. Plain convolutions, matrix products and means, opset 17. `timbre-piece.f32`: see `piece.py`.
 """
 
 import json
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from . import classes, dsp, image
-from . import network as networks
+from . import piece as pieces
 from .store import log
 
 OPSET = 17
@@ -34,18 +33,7 @@ class Shipped(nn.Module):
         vector = self.network.vector(description)
         # Spelled out: rten reads a reduction and a division, not every export of `normalize`.
         vector = vector / torch.sqrt((vector * vector).sum(1, keepdim=True) + 1e-12)
-        return vector, self.network.guess(description) / self.temperature, description
-
-
-class ShippedMusic(nn.Module):
-    def __init__(self, head):
-        super().__init__()
-        self.head = head
-
-    def forward(self, statistics):
-        x = (statistics - self.head.mean) * self.head.scale
-        x = self.head.second(torch.relu(self.head.first(x)))
-        return x / torch.sqrt((x * x).sum(1, keepdim=True) + 1e-12)
+        return vector, self.network.guess(description) / self.temperature
 
 
 def write(module, example, path, name, outputs):
@@ -98,37 +86,38 @@ def signal():
     return np.concatenate([np.zeros(1_000), tone + burst]).astype(np.float32)
 
 
-def fixtures(shipped, music, path):
-    """The picture and the answers of `signal`, for a test of the front end (1e-4) and of the whole (1e-3).
+def fixtures(shipped, weights, path):
+    """The picture, its spectrum and the answers of `signal`, for tests of the front end (1e-4) and of the whole (1e-3).
 
-    `statistics` are made up, and `music` is what the music head makes of them.
+    `measures` are made up, and `piece` is what the weights make of them.
     """
-    statistics = np.round(0.4 + 0.4 * np.sin(0.37 * np.arange(2 * networks.DESCRIPTION)), 6)
+    measures = np.round(np.sin(0.37 * np.arange(weights.shape[1] - 1)), 6)
     samples = signal()
     start = image.attack(samples)
     picture = image.picture(samples[start:])
     with torch.no_grad():
-        vector, logits, _ = shipped(torch.from_numpy(picture)[None, None])
-        piece = music(torch.from_numpy(statistics.astype(np.float32))[None])
+        vector, logits = shipped(torch.from_numpy(picture)[None, None])
+    found = pieces.vectors(weights.astype(np.float64), measures[None])[0]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(
             {
-                "what": "timbre@1: see tools/train/timbre/export.py, `signal`",
+                "what": "timbre@5: see tools/train/timbre/export.py, `signal`",
                 "rate": image.RATE,
                 "attack": int(start),
                 "shape": [image.BANDS, image.COLUMNS],
                 "picture": [round(float(v), 6) for v in picture.ravel()],
+                "spectrum": [round(float(v), 6) for v in pieces.spectrum_of(picture[None, :, : image.FINE])],
                 "vector": [round(float(v), 7) for v in vector[0]],
                 "logits": [round(float(v), 5) for v in logits[0]],
-                "statistics": [float(v) for v in statistics],
-                "music": [round(float(v), 7) for v in piece[0]],
+                "measures": [float(v) for v in measures],
+                "piece": [round(float(v), 7) for v in found],
             },
             file,
         )
         file.write("\n")
 
 
-def run(network, head, temperature, folder):
+def run(network, weights, temperature, folder):
     os.makedirs(folder, exist_ok=True)
     network = network.eval()
     random = np.random.default_rng(2)
@@ -136,10 +125,8 @@ def run(network, head, temperature, folder):
         np.stack([image.picture(dsp.noise(random, 40_000) * dsp.decay(0.1 * (i + 1), 40_000)) for i in range(4)])
     )[:, None]
     shipped = Shipped(network, temperature)
-    write(shipped, example, os.path.join(folder, "timbre.onnx"), "mel", ("vector", "logits", "description"))
-    music = ShippedMusic(head.eval())
-    statistics = torch.from_numpy(random.standard_normal((4, 2 * networks.DESCRIPTION)).astype(np.float32))
-    write(music, statistics, os.path.join(folder, "timbre-music.onnx"), "statistics", ("music",))
+    write(shipped, example, os.path.join(folder, "timbre.onnx"), "mel", ("vector", "logits"))
+    weights.astype("<f4").tofile(os.path.join(folder, "timbre-piece.f32"))
     with open(os.path.join(folder, "timbre-classes.json"), "w", encoding="utf-8") as file:
         json.dump({"classes": classes.CLASSES, "temperature": temperature}, file, indent=1)
-    fixtures(shipped, music, os.path.join(folder, "timbre-fixture.json"))
+    fixtures(shipped, weights, os.path.join(folder, "timbre-fixture.json"))

@@ -1,12 +1,13 @@
-"""Excerpts of composed pieces as pictures of their windows, to train by and to choose by.
+"""Pieces of music, cut into excerpts of 30 s: composed and rendered here, and by others under free licences.
 
-A sound longer than one window is heard in windows of 2.88 s, one every 2 s: a cut of 30 s has 14.
-The stage writes `music/composed-NNN.npz`, and `music/held-NAME.npz` by composers whom nothing was
-trained on, played by soundfonts that nothing was trained on.
+Written to `music/`: `composed/NNN-P-E.wav` (composer, piece, excerpt), `NAME/PPP-E.wav` (source, piece, excerpt),
+and of what trains a changed copy of each, `-changed`. `music/listed.json` says what is what.
 """
 
-import io
+import glob
+import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -14,26 +15,19 @@ import numpy as np
 import soundfile
 import soxr
 
-from . import change, compose, dsp, image, sources, store
+from . import change, compose, dsp, image, sources
 from .dsp import chance, log_uniform
+from .store import log
 
 SEED = 41
-VERSION = 3  # raise when composing or rendering changes, so that pieces are made again
-STEP = 2 * image.RATE  # samples from one window to the next
-EXCERPT = 30 * image.RATE
-WINDOWS = (EXCERPT - image.SAMPLES) // STEP + 1  # 14
-COMPOSERS_A_FILE = 5
+SECONDS = 30
+EXCERPT = SECONDS * image.RATE
 PIECES_A_COMPOSER = 3
-EXCERPTS = ((1.0, 31.0), (48.0, 78.0))  # seconds
-HELD = {"timgm": 10_000, "opl3": 20_000}  # soundfont and first composer of held-out pieces
-HELD_COMPOSERS = 12
-HELD_VERSION = 2
-
-
-def windows(samples):
-    """Pictures of the windows of a long sound: uint8 (n, 64, 128)."""
-    starts = range(0, max(1, len(samples) - image.SAMPLES + 1), STEP)
-    return np.array([image.stored(samples[start : start + image.SAMPLES]) for start in starts])
+EXCERPTS = ((1.0, 31.0), (48.0, 78.0))  # seconds, of a composed piece
+MOST = 8  # excerpts of a piece by others, as far apart as they can be
+LARGEST = 4 << 20  # bytes; of two repositories the larger files were not to be had
+RATE = 44_100  # of what is cut from others' music
+SUFFIXES = (".ogg", ".mp3", ".flac", ".opus")
 
 
 def rendered(piece, soundfont, folder):
@@ -93,27 +87,17 @@ def mastered(random, samples):
     return sound.astype(np.float32)
 
 
-COPIES = ("a second later", "MP3 at 128 kbit/s", "half the rate")
-
-
-def copied(longer, part):
-    """The copies of an excerpt under which it is to be found first. Level and channels change nothing by design."""
-    later = longer[image.RATE :][:EXCERPT]
-    memory = io.BytesIO()
-    # libsndfile's level 0.65 of a constant rate is 128 kbit/s for mono at 44.1 kHz.
-    soundfile.write(
-        memory,
-        soxr.resample(part, image.RATE, 44_100),
-        44_100,
-        format="MP3",
-        bitrate_mode="CONSTANT",
-        compression_level=0.65,
-    )
-    memory.seek(0)
-    lossy, rate = soundfile.read(memory, dtype="float32")
-    lossy = soxr.resample(lossy, rate, image.RATE)[:EXCERPT]
-    half = soxr.resample(soxr.resample(part, image.RATE, image.RATE // 2), image.RATE // 2, image.RATE)[:EXCERPT]
-    return [np.pad(sound, (0, EXCERPT - len(sound))) for sound in (later, lossy, half)]
+def handled(random, part):
+    """What may differ between two excerpts of one master: a little tone, a low-pass, noise."""
+    if chance(random, 0.3):
+        kind = str(random.choice(["bass", "treble"]))
+        corner = log_uniform(random, 80, 400) if kind == "bass" else log_uniform(random, 2000, 9000)
+        part = dsp.filtered(part, dsp.section(kind, corner, 0.7, random.uniform(-4, 4)))
+    if chance(random, 0.2):
+        part = dsp.between(part, None, log_uniform(random, 7000, 15_000), 2)
+    if chance(random, 0.15):
+        part = part + dsp.noise(random, len(part)) * np.float32(log_uniform(random, 1e-4, 2e-3))
+    return part.astype(np.float32)
 
 
 def soundfonts(work):
@@ -124,71 +108,116 @@ def soundfonts(work):
     }
 
 
-def compose_some(first, work, composers=COMPOSERS_A_FILE, soundfont=None):
-    """Excerpts of the pieces of composers `first` and following, played by their own or by one soundfont.
-
-    For held-out pieces, `values` are songrec's 45 values of each excerpt.
-    """
-    fonts = soundfonts(work)
-    made = {"picture": [], "piece": [], "composer": [], "excerpt": [], "label": [], "maker": []}
-    for number in range(first, first + composers):
-        random = np.random.default_rng((SEED, number))
-        composer = compose.Composer(random)
-        for index in range(PIECES_A_COMPOSER):
-            piece = compose.Piece(composer, random)
-            sound = rendered(piece, fonts[soundfont or composer.soundfont], work)
-            for excerpt, (begin, _) in enumerate(EXCERPTS):
-                part = sound[int(begin * image.RATE) :][:EXCERPT]
-                if len(part) < EXCERPT // 2 or np.abs(part).max() < 1e-3:
-                    continue
-                part = np.pad(part, (0, EXCERPT - len(part)))
-                part = mastered(random, part) if soundfont is None else part
-                made["picture"].append(windows(part))
-                if soundfont:
-                    from . import values45
-
-                    made.setdefault("values", []).append(
-                        values45.values(soxr.resample(part, image.RATE, values45.RATE))
-                    )
-                    copies = copied(sound[int(begin * image.RATE) :][: EXCERPT + image.RATE], part)
-                    made.setdefault("copies", []).append(np.array([windows(copy) for copy in copies]))
-                made["piece"].append(number * 100 + index)
-                made["composer"].append(number)
-                made["excerpt"].append(excerpt)
-                made["label"].append(composer.ensemble)
-                made["maker"].append(f"composer{number}")
-    return {name: np.array(values) for name, values in made.items()}
+def composed(number, work, fonts):
+    """Yields (piece, excerpt, samples at 32 kHz) of the pieces of one composer, some changed a little."""
+    random = np.random.default_rng((SEED, number))
+    composer = compose.Composer(random)
+    for index in range(PIECES_A_COMPOSER):
+        piece = compose.Piece(composer, random)
+        # A piece has one master, and how it sounds is a part of what tells pieces apart.
+        sound = mastered(random, rendered(piece, fonts[composer.soundfont], work))
+        for excerpt, (begin, _) in enumerate(EXCERPTS):
+            part = sound[int(begin * image.RATE) :][:EXCERPT]
+            if len(part) >= EXCERPT // 2 and np.abs(part).max() >= 1e-3:
+                yield index, excerpt, handled(random, np.pad(part, (0, EXCERPT - len(part))))
 
 
-def whitened(rows):
-    """The 45 values of excerpts, each direction of their covariance of deviation 1."""
-    rows = rows.astype(np.float64)
-    rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9)
-    size, directions = np.linalg.eigh(np.cov(rows.T))
-    # Directions that hardly vary would be noise made as large as the rest.
-    return (rows @ directions / np.sqrt(size + 0.05 * size.mean())).astype(np.float32)
+def written(path, samples, rate):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    partial = path + ".part"
+    soundfile.write(partial, samples, rate, subtype="PCM_16", format="WAV")
+    os.replace(partial, path)
+
+
+def compose_all(work, composers):
+    """Writes the excerpts of all composers, and returns (file, piece, maker) of each."""
+    fonts, found = soundfonts(work), []
+    for number in range(composers):
+        stem = os.path.join(work, "music", "composed", f"{number:03}")
+        if not os.path.exists(stem + ".done"):
+            for piece, excerpt, part in composed(number, work, fonts):
+                written(f"{stem}-{piece}-{excerpt}.wav", 0.9 * part / np.abs(part).max(), image.RATE)
+            with open(stem + ".done", "w", encoding="ascii"):
+                pass
+        for path in sorted(glob.glob(stem + "-?-?.wav")):
+            found.append((path, "-".join(os.path.basename(path).split("-")[:2]), f"composer{number}"))
+    return found
+
+
+def pieces_of(source, work):
+    """The files of pieces of a source, by what `sources.toml` says of it."""
+    for folder in sources.folders_of(source, work):
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), "**"), recursive=True)):
+            inside = os.path.relpath(path, os.path.dirname(folder))
+            is_piece = re.search(source.get("files", "."), inside) and not re.search(source.get("but", "^$"), inside)
+            if is_piece and path.lower().endswith(SUFFIXES) and os.path.getsize(path) <= source.get("largest", 1 << 40):
+                yield inside, path
+
+
+def cut(source, work):
+    """Writes the excerpts of the pieces of a source that last a minute or more; (file, piece, maker) of each."""
+    found = []
+    for number, (inside, path) in enumerate(pieces_of(source, work)):
+        try:
+            count = min(MOST, int(soundfile.info(path).duration // (SECONDS + 1)))
+            stem = os.path.join(work, "music", source["name"], f"{number:03}")
+            paths = [f"{stem}-{index}.wav" for index in range(count)]
+            if count >= 2 and not all(os.path.exists(path) for path in paths):
+                samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+                mono = soxr.resample(samples.mean(1), rate, RATE)
+                for file, start in zip(paths, np.linspace(0, len(mono) / RATE - SECONDS - 1, count)):
+                    written(file, mono[int(start * RATE) : int((start + SECONDS) * RATE)], RATE)
+        except soundfile.LibsndfileError as error:
+            log("skipped:", error)
+            continue
+        maker = source["name"] if source["use"] == "train" else inside.split(os.sep)[0]
+        found += [(file, f"{source['name']}-{number:03}", maker) for file in paths if count >= 2]
+    return found
+
+
+COPIES = ("quiet", "half", "mp3")
+
+
+def copied(random, path, kind):
+    """Writes a changed copy beside an excerpt: another level, half the rate, MP3 at 128 kbit/s or a low-pass."""
+    wave, lossy = f"{path[:-4]}-{kind}.wav", f"{path[:-4]}-{kind}.mp3"
+    target = lossy if kind == "mp3" else wave
+    if os.path.exists(target):
+        return target
+    samples, rate = soundfile.read(path, dtype="float32")
+    level = np.float32(10 ** (-random.uniform(0, 12) / 20))
+    if kind == "mp3":
+        words = ["ffmpeg", "-v", "error", "-y", "-i", path, "-b:a", "128k", "-f", "mp3", target + ".part"]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+        os.replace(target + ".part", target)
+    elif kind == "half":
+        written(target, soxr.resample(samples, rate, rate // 2), rate // 2)
+    elif kind == "low":
+        low = dsp.between(soxr.resample(samples, rate, image.RATE), None, log_uniform(random, 6000, 14_000), 2)
+        written(target, low * level, image.RATE)
+    else:
+        written(target, samples * (np.float32(0.5) if kind == "quiet" else level), rate)
+    return target
 
 
 def run(work, composers):
-    for first in range(0, composers, COMPOSERS_A_FILE):
-        path = os.path.join(work, "music", f"composed-{first // COMPOSERS_A_FILE:03}.npz")
-        settings = {"version": VERSION, "seed": SEED, "first": first, "pieces": PIECES_A_COMPOSER}
-        if store.is_made(path, settings) or not store.claim(path):
-            continue
-        store.write(path, settings, compose_some(first, work))
-        store.unclaim(path)
-
-
-def run_held(work):
-    for name, first in HELD.items():
-        path = os.path.join(work, "music", f"held-{name}.npz")
-        settings = {
-            "version": HELD_VERSION,
-            "seed": SEED,
-            "first": first,
-            "composers": HELD_COMPOSERS,
-            "soundfont": name,
-        }
-        if not store.is_made(path, settings) and store.claim(path):
-            store.write(path, settings, compose_some(first, work, HELD_COMPOSERS, name))
-            store.unclaim(path)
+    """All excerpts and copies, and `listed.json`: file, piece, maker, use, and of a copy what it is a copy of."""
+    listed = []
+    for use, parts in (
+        ("composed", [compose_all(work, composers)]),
+        ("train", [cut(source, work) for source in sources.music("train")]),
+        ("validate", [cut(source, work) for source in sources.music("validate")]),
+    ):
+        for file, piece, maker in (row for part in parts for row in part):
+            listed.append({"file": file, "piece": piece, "maker": maker, "use": use, "of": None})
+    for number, row in enumerate(list(listed)):
+        random = np.random.default_rng((SEED, number))
+        every = row["use"] != "validate"
+        kinds = [str(random.choice(["gain", "half", "mp3", "low"]))] if every else COPIES if number % 7 == 0 else ()
+        for kind in kinds:
+            listed.append({**row, "file": copied(random, row["file"], kind), "of": number, "kind": kind})
+    path = os.path.join(work, "music", "listed.json")
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump(listed, file, indent=0)
+    os.replace(path + ".part", path)
+    log(len(listed), "excerpts of", len({row["piece"] for row in listed}), "pieces")

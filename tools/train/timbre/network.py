@@ -7,7 +7,7 @@ from torch.nn import functional
 from . import classes, image
 
 DIMENSIONS = 96
-DESCRIPTION = 3 * 192  # what the window's columns come down to, before the vector; the music head reads it
+DESCRIPTION = 3 * 192  # what the window's columns come down to, before the vector
 
 
 def block(inputs, outputs, kernel, stride=1, groups=1):

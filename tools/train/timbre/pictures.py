@@ -53,7 +53,7 @@ def run(work):
     for source in sources.listed():
         clips_path = os.path.join(work, "clips", source["name"] + ".npz")
         path = os.path.join(work, "pictures", source["name"] + ".npz")
-        train = source["use"] == "train"
+        train = source["use"] != "validate"
         settings = {"name": source["name"], "views": VIEWS if train else 0, "seed": SEED}
         if store.is_made(path, settings) or not os.path.exists(clips_path + ".json") or not store.claim(path):
             continue

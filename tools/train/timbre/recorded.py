@@ -59,6 +59,8 @@ NOTES = {
         (13, "xylophone"),
     ],
     "splendid": [(0, "^(FF|MF|Mf|Mp|PP) ")],
+    "epianos": [(2, "^CP80/"), (4, "^Pianet T/.*_(F|FF|MF|MP|P|PP)[.]"), (5, "^Wurlitzer EP200/")],
+    "growlybass": [(33, "^sustain/")],
     "meatbass": [(43, "^arco/"), (32, "^pizz/.*_vl")],
 }
 MOST_NOTES = 96  # of one program and source
@@ -83,6 +85,44 @@ DRUMS = {
 }
 HITS = 10  # of each drum, from the softest to the loudest
 RULES = {"sonicpi": SONIC_PI, "lmms": LMMS}
+# Drum machines, by the path of a file.
+MACHINES = [
+    ("clap", "clap"),
+    ("woodblock", "clave|block"),
+    ("handdrum", "conga|bongo"),
+    ("timbale", "timbal"),
+    ("cowbell", "cowb"),
+    ("tambourine", "tamb"),
+    ("shaker", "maraca|cabasa|shaker"),
+    ("guiro", "guiro"),
+    ("ride", "ride"),
+    ("hat-open", "open|ohihat|univox-oh|-oh/|hat-metal"),
+    ("hat-closed", "closed?[.-]|closedhat|chihat|shorthi|univox-ch|hithat|hhclosed|hihat"),
+    ("crash", "cymbal|crash|cymball|splash"),
+    ("sidestick", "rim|stick"),
+    ("snare", "snare|univox-sd|shortsn"),
+    ("kick", "kick"),
+    ("tom", "tom"),
+]
+# For each source of kits whose files lie in folders: which files, with the maker as the group, and their classes.
+KITS = {
+    "machines": (r"^([^/]+)/.*\.ogg$", MACHINES),
+    "sampled": (r"^(?:DM|DRUMS)/(CR-78|MRK-2|TR-505|pearl-master-studio)/samples/", MACHINES),
+    "gogodze2": (
+        r"^Samples/()(?:front|oh|retro|kick|snare)_mic/.*_rr[13]\.wav$",
+        [
+            ("kick", "(front|oh|retro|kick)_mic/ks_"),
+            ("snare", "(front|oh|retro|snare)_mic/s[ce]_"),
+            ("hat-closed", "(front|oh|retro)_mic/h[ct]_"),
+            ("hat-open", "(front|oh|retro)_mic/ho_"),
+            ("tom", "(front|oh|retro)_mic/t[hlm]_"),
+        ],
+    ),
+    "gogodze1": (r"^Samples/()bobobo/.*_rr[13]\.wav$", [("handdrum", "bobobo")]),
+    "frankensnare": (r"^Samples/()[0-9a-z]+_(?:basic|rimshot|muted)/(?:top|oh)/.*_rr1\.flac$", [("snare", "sn_")]),
+    "bodypercussion": (r"^Samples/()body/", [("clap", "handclap|fingerclap"), ("snap", "snap")]),
+}
+MOST_HITS = 60  # of one class and maker
 SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 
 
@@ -122,6 +162,35 @@ def clips(folder, name):
         clip = to_clip(samples, rate)
         if clip is not None:
             found.add(clip, label, name, name, f"{name}:{file}")
+    return found
+
+
+def kit_files(folder, name):
+    """(path, class, maker) of the named files of kits, evenly chosen where a class of a maker has many."""
+    fitting, rules = KITS[name]
+    found = {}
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "**"), recursive=True)):
+        inside = os.path.relpath(path, folder)
+        match = re.search(fitting, inside)
+        label = label_of(inside, rules) if match and path.lower().endswith(SUFFIXES) else None
+        if label:
+            maker = f"{name}:{match[1]}" if match[1] else name
+            found.setdefault((label, maker), []).append(path)
+    if not found:
+        raise FileNotFoundError(f"{folder} has no files that fit `{fitting}`")
+    for (label, maker), paths in found.items():
+        for at in np.linspace(0, len(paths) - 1, min(MOST_HITS, len(paths))):
+            yield paths[round(at)], label, maker
+
+
+def folder_clips(folder, name):
+    """A Collector of drum kits whose files lie in folders."""
+    found = Collector()
+    for path, label, maker in kit_files(folder, name):
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        clip = to_clip(samples, rate)
+        if clip is not None:
+            found.add(clip, label, maker, maker, f"{name}:{os.path.relpath(path, folder)}")
     return found
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tomllib
 
-from . import eas, recorded, soundfont, store, toolkit
+from . import eas, fm, recorded, soundfont, store, toolkit
 from .store import log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,8 +19,21 @@ def listed(use=None):
     return [source for source in sources if use in (None, source["use"])]
 
 
+def music(use):
+    """The sources of music of `sources.toml` of one use."""
+    with open(os.path.join(HERE, "sources.toml"), "rb") as file:
+        return [source for source in tomllib.load(file)["music"] if source["use"] == use]
+
+
+def folders_of(source, work):
+    """Where a source of music lies: a folder for each Debian package, or one."""
+    names = [package.split("=")[0] for package in source.get("packages", [source["name"]])]
+    return [os.path.join(work, "pkg", name) for name in names]
+
+
 def folder_of(source, work):
-    return os.path.join(work, "pkg", source.get("debian", source["name"]))
+    """Where a source lies unpacked; parts of one repository have one folder."""
+    return os.path.join(work, "pkg", source.get("debian", source.get("folder", source["name"])))
 
 
 def fetch(work):
@@ -36,6 +49,22 @@ def fetch(work):
             fetch_debian(source, work, folder + ".part")
         elif "npm" in source:
             fetch_npm(source, work, folder + ".part")
+        else:
+            subprocess.run(["git", "clone", "--quiet", source["git"], folder + ".part"], check=True)
+            subprocess.run(["git", "checkout", "--quiet", source["commit"]], cwd=folder + ".part", check=True)
+        os.rename(folder + ".part", folder)
+    for source in music("train") + music("validate"):
+        fetch_music(source, work)
+
+
+def fetch_music(source, work):
+    for package, folder in zip(source.get("packages", [""]), folders_of(source, work)):
+        if os.path.isdir(folder):
+            continue
+        log("fetching", os.path.basename(folder))
+        if package:
+            name, version = package.split("=")
+            fetch_debian({"debian": name, "version": version}, work, folder + ".part")
         else:
             subprocess.run(["git", "clone", "--quiet", source["git"], folder + ".part"], check=True)
             subprocess.run(["git", "checkout", "--quiet", source["commit"]], cwd=folder + ".part", check=True)
@@ -68,7 +97,7 @@ def make(source, work):
     path = os.path.join(folder_of(source, work), source["path"])
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is not there: run the stage `fetch`, or correct sources.toml")
-    train = source["use"] == "train"
+    train = source["use"] != "validate"
     match source["read"]:
         case "soundfont":
             return soundfont.clips(
@@ -84,6 +113,10 @@ def make(source, work):
             return recorded.note_clips(path, source["name"])
         case "microphones":
             return recorded.microphone_clips(path, source["name"])
+        case "kits":
+            return recorded.folder_clips(path, source["name"])
+        case "fm":
+            return fm.clips(folder_of(source, work), source)
         case "eas":
             return eas.clips(path, source["name"])
         case "toolkit":

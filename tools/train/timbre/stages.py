@@ -2,7 +2,7 @@
 
 import os
 
-from . import music_data, pictures, sources, synthesis
+from . import music_data, pictures, piece, sources, synthesis
 from .store import log
 
 
@@ -35,8 +35,8 @@ def values(options):
 
 
 def music(options):
-    music_data.run_held(options.work)
     music_data.run(options.work, options.composers)
+    piece.measure(options.work, options.songrec)
 
 
 def network_of(options):
@@ -113,36 +113,22 @@ def calibrated(options):
     return found
 
 
-def music_head(options):
-    """Trains the music head and judges it on pieces of held-out composers and soundfonts."""
-    import json
-
-    import torch
-
-    from . import music_head as heads
-
-    network = network_of(options)
-    head = heads.train(network, options.work)
-    torch.save(head.state_dict(), model(options, ".music.pt"))
-    found = heads.judge(network, head, options.work)
-    with open(model(options, ".music.json"), "w", encoding="utf-8") as file:
-        json.dump(found, file, indent=1)
-    log_figures(found)
+def pieces(options):
+    """Fits what tells pieces apart, and judges it by music that trained nothing."""
+    piece.run(options.work, model(options, ".piece"))
 
 
 def exported(options):
     import json
 
-    import torch
+    import numpy as np
 
     from . import export
-    from .music_head import MusicHead
 
     with open(model(options, ".calibration.json"), encoding="utf-8") as file:
         temperature = json.load(file)["temperature"]
-    head = MusicHead()
-    head.load_state_dict(torch.load(model(options, ".music.pt")))
-    export.run(network_of(options), head, temperature, model(options, ".onnx.d"))
+    weights = np.fromfile(model(options, ".piece.f32"), "<f4").reshape(piece.KEPT, -1)
+    export.run(network_of(options), weights, temperature, model(options, ".onnx.d"))
 
 
 SHIPPED = os.path.join(os.path.dirname(__file__), "..", "..", "..", "crates", "models", "models")
@@ -167,7 +153,7 @@ STAGES = {
     "train": train,
     "figures": figures,
     "calibrate": calibrated,
-    "music-head": music_head,
+    "piece": pieces,
     "export": exported,
     "ship": shipped,
 }

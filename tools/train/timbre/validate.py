@@ -95,6 +95,17 @@ def over_makers(values, makers):
     return float(means.mean()), *(float(x) for x in np.quantile(drawn, [0.025, 0.975]))
 
 
+def over_groups(values, groups):
+    """(share, low, high): the share of all values, and 95 % of it when their groups are drawn again."""
+    rows = [np.flatnonzero(groups == group) for group in sorted(set(groups))]
+    random = np.random.default_rng(SEED)
+    drawn = [
+        values[np.concatenate([rows[at] for at in random.integers(0, len(rows), len(rows))])].mean()
+        for _ in range(DRAWS)
+    ]
+    return float(values.mean()), *(float(x) for x in np.quantile(drawn, [0.025, 0.975]))
+
+
 def answerable(answers, makers):
     """Which sounds have one of their kind at another maker."""
     return np.array([((answers == a) & (makers != m)).any() for a, m in zip(answers, makers)])

@@ -11,13 +11,14 @@ use songrec_core::{Features, Vector};
 use super::{
     DIMENSION, TIMBRE,
     classes::CLASSES,
-    network::{Answer, Networks},
+    network::Network,
+    piece::{PIECE, Spectrum, piece},
     windows::SpreadWindows,
 };
 use crate::error::{ModelError, ModelErrorKind};
 
-/// Fewer windows, which are less than 6.88 s, are no piece, and have no music vector.
-const PIECE: usize = 5;
+/// Fewer windows, which are less than 6.88 s, are no piece.
+const LEAST_WINDOWS: usize = 5;
 
 /// What lasts longer, in seconds, is a song, with many instruments.
 const LONGEST: f64 = 60.0;
@@ -33,8 +34,12 @@ const AGREED: f32 = 0.95;
 /// What lasts longer, in seconds, may have a title.
 const TITLE: f64 = 30.0;
 
-/// How long the network's part of a vector is, where that of the measured values is 1.
+/// How long the network's part of the vector of a sound is, where that of the measured
+/// values is 1.
 const NETWORK: f64 = 1.25;
+/// How long the network's part and the measured values of a piece are, where what tells
+/// pieces apart is 1.
+const IN_PIECE: (f64, f64) = (0.7, 0.3);
 /// The values of `dsp45@1` that a louder copy has others of: the mean of the first
 /// cepstral coefficient and that of the RMS level.
 const LEVELS: [usize; 2] = [0, 43];
@@ -44,10 +49,6 @@ const OPEN_HAT: &str = "open_hat";
 
 /// Values of the network's vector of single sounds.
 const NOTE: usize = 96;
-/// Values of the music vector.
-const MUSIC: usize = 64;
-/// Values of `dsp47@2`.
-const GROUPS: usize = 47;
 
 /// Takes a song's samples, and runs the network at the end.
 #[derive(Debug, Default)]
@@ -60,9 +61,8 @@ pub(crate) struct TimbreEmbedder {
 pub(crate) struct TimbreOutput {
     /// The mean of the windows' vectors, at length 1: 96 values.
     pub(crate) note: Vec<f32>,
-    /// The vector of the piece, at length 1: 64 values. None for fewer than
-    /// five windows.
-    pub(crate) music: Option<Vec<f32>>,
+    /// The spectrum of the windows: 384 values. None for fewer than five of them.
+    pub(crate) spectrum: Option<Vec<f64>>,
     /// The probability of each class; together 1.
     pub(crate) probabilities: Vec<f32>,
 }
@@ -143,61 +143,59 @@ fn run_beside(windows: Vec<Vec<f32>>) -> RunResult {
 }
 
 fn run(windows: Vec<Vec<f32>>) -> RunResult {
-    let networks = Networks::get()?;
+    let network = Network::get()?;
     let count = windows.len();
-    let mut vectors = Moments::default();
-    let mut logits = Moments::default();
-    let mut descriptions = Moments::default();
+    let mut vectors = Means::default();
+    let mut logits = Means::default();
+    let mut spectrum = Spectrum::default();
     for window in windows {
-        let Answer { vector, logits: guess, description } = networks.embed(&picture(&window))?;
-        vectors.add(&vector);
-        logits.add(&guess);
-        descriptions.add(&description);
+        let picture = picture(&window);
+        let answer = network.embed(&picture)?;
+        vectors.add(&answer.vector);
+        logits.add(&answer.logits);
+        spectrum.add(&picture);
     }
     let note = unit(&vectors.means());
     let probabilities = softmax(&logits.means());
     if note.len() != NOTE || probabilities.len() != CLASSES.len() {
         return Err("the network's answers have other sizes".into());
     }
-    let music = match count {
-        0..PIECE => None,
-        _ => {
-            let mut statistics = descriptions.means();
-            statistics.extend(descriptions.deviations());
-            let statistics: Vec<f32> = statistics.into_iter().map(|value| value as f32).collect();
-            let music = networks.embed_piece(&statistics)?;
-            (music.len() == MUSIC).then_some(music)
-        }
-    };
-    Ok(TimbreOutput { note, music, probabilities })
+    let spectrum = (count >= LEAST_WINDOWS).then(|| spectrum.values());
+    Ok(TimbreOutput { note, spectrum, probabilities })
 }
 
 impl TimbreOutput {
-    /// The vector of `timbre@4`, with the values of `dsp45@1` and `dsp47@2`; None if it
+    /// The vector of `timbre@5`, with the values of `dsp45@1` and `dsp47@2`; None if it
     /// had no direction, which no sound has. What the network does not get, because it is
     /// above 16 kHz, has the values of `dsp45@1` alone.
     pub(crate) fn vector(output: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
-        let parts =
-            output.map(|output| (&output.note, output.music.as_deref().unwrap_or_default()));
-        let mut network: Vec<f64> = parts
-            .into_iter()
-            .flat_map(|(note, music)| note.iter().chain(music).copied().map(f64::from))
-            .collect();
-        network.resize(NOTE + MUSIC, 0.0);
         let values: Vec<f64> = (dsp45.iter().enumerate())
             .filter(|(at, _)| !LEVELS.contains(at))
             .map(|(_, value)| f64::from(*value))
             .collect();
-        let network = unit(&network).into_iter().map(|value| NETWORK * f64::from(value));
-        let mut measured = unit(&values);
-        if output.is_some_and(|output| output.music.is_some()) {
-            measured.extend(unit(&doubled(dsp47)));
-            measured = unit(&doubled(&measured));
-        } else {
-            // Compared with each other, short sounds are as they would be without these.
-            measured.extend([0.0; GROUPS]);
+        let tells_apart = output.and_then(|output| output.spectrum.as_ref()).and_then(|spectrum| {
+            let measures: Vec<f64> = values
+                .iter()
+                .copied()
+                .chain(doubled(dsp47))
+                .chain(spectrum.iter().copied())
+                .collect();
+            piece(&measures)
+        });
+        let (note, measured) = match tells_apart {
+            Some(_) => IN_PIECE,
+            None => (NETWORK, 1.0),
+        };
+        let scaled = |values: &[f32], length: f64, joined: &mut Vec<f64>| {
+            joined.extend(values.iter().map(|value| length * f64::from(*value)));
+        };
+        let mut joined = Vec::with_capacity(DIMENSION);
+        if let Some(output) = output {
+            scaled(&output.note, note, &mut joined);
         }
-        let joined: Vec<f64> = network.chain(doubled(&measured)).collect();
+        joined.resize(NOTE, 0.0);
+        scaled(&tells_apart.unwrap_or_else(|| vec![0.0; PIECE]), 1.0, &mut joined);
+        scaled(&unit(&values), measured, &mut joined);
         let vector = Vector::new(unit(&joined)).ok()?;
         (vector.dimension() == DIMENSION && !vector.is_zero()).then_some(vector)
     }
@@ -251,33 +249,25 @@ impl TimbreOutput {
     }
 }
 
-/// Means and deviations of rows. In f64 and in the order of the rows, so that
-/// they are the same everywhere.
+/// Means of rows. In f64 and in the order of the rows, so that they are the same
+/// everywhere.
 #[derive(Default)]
-struct Moments {
-    rows: Vec<Vec<f32>>,
+struct Means {
+    rows: f64,
+    sums: Vec<f64>,
 }
 
-impl Moments {
+impl Means {
     fn add(&mut self, row: &[f32]) {
-        self.rows.push(row.to_vec());
+        self.rows += 1.0;
+        self.sums.resize(row.len(), 0.0);
+        for (sum, value) in self.sums.iter_mut().zip(row) {
+            *sum += f64::from(*value);
+        }
     }
 
     fn means(&self) -> Vec<f64> {
-        let width = self.rows.first().map_or(0, Vec::len);
-        let count = self.rows.len() as f64;
-        let mean =
-            |column: usize| self.rows.iter().map(|row| f64::from(row[column])).sum::<f64>() / count;
-        (0..width).map(mean).collect()
-    }
-
-    fn deviations(&self) -> Vec<f64> {
-        let count = self.rows.len() as f64;
-        let deviation = |(column, mean): (usize, f64)| {
-            let squares = self.rows.iter().map(|row| (f64::from(row[column]) - mean).powi(2));
-            (squares.sum::<f64>() / count).sqrt()
-        };
-        self.means().into_iter().enumerate().map(deviation).collect()
+        self.sums.iter().map(|sum| sum / self.rows).collect()
     }
 }
 
@@ -287,7 +277,7 @@ fn doubled(values: &[f32]) -> Vec<f64> {
 }
 
 /// At length 1; zeros stay zeros.
-fn unit(values: &[f64]) -> Vec<f32> {
+pub(super) fn unit(values: &[f64]) -> Vec<f32> {
     let length = values.iter().map(|value| value * value).sum::<f64>().sqrt();
     let length = if length > 0.0 { length } else { 1.0 };
     values.iter().map(|value| (value / length) as f32).collect()
