@@ -51,9 +51,7 @@ def embedded(binary, files):
         with tempfile.TemporaryDirectory() as home:
             words = [binary, "--no-config", "--json", "--quiet", "--threads", "1", "embed", *part]
             words += [word for model in MODELS for word in ("--model", model)]
-            done = subprocess.run(
-                words, env={**os.environ, "HOME": home}, capture_output=True, text=True, check=False
-            )
+            done = subprocess.run(words, env={**os.environ, "HOME": home}, capture_output=True, text=True, check=False)
         if not done.stdout:
             raise RuntimeError(f"{binary} could not embed: {done.stderr.strip()}")
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -131,7 +129,7 @@ def share(side, labels, barred):
 
 
 def judged(side, listed, changed=None, of=None):
-    """Shares among pieces that trained nothing: same piece by eight and by three excerpts, same game, copies."""
+    """Shares among pieces that trained nothing: same piece by eight and by three excerpts, same package, copies."""
     pieces, makers = np.array([row["piece"] for row in listed]), np.array([row["maker"] for row in listed])
     each = np.arange(len(listed))
     few = []
@@ -142,7 +140,7 @@ def judged(side, listed, changed=None, of=None):
     found = {
         "same piece, up to 8 excerpts": validate.over_groups(share(side, pieces, each), makers),
         "same piece, up to 3 excerpts": validate.over_groups(share(side[few], pieces[few], each[few]), makers[few]),
-        "same game, another piece": validate.over_groups(share(side[few], makers[few], pieces[few]), makers[few]),
+        "same package, another piece": validate.over_groups(share(side[few], makers[few], pieces[few]), makers[few]),
     }
     if changed is not None:
         right = (changed @ side.T).argmax(1) == of
@@ -170,10 +168,10 @@ def run(work, out):
     of = np.array([place[listed[row]["of"]] for row in copies])
     shown = [listed[row] for row in originals]
     found = {
-        "pieces": {use: len({listed[row]["piece"] for row in np.flatnonzero(known & (uses == use))}) for use in set(uses)},
-        "weighted": judged(
-            vectors(weights, measures[originals]), shown, vectors(weights, measures[copies]), of
-        ),
+        "pieces": {
+            use: len({listed[row]["piece"] for row in np.flatnonzero(known & (uses == use))}) for use in set(uses)
+        },
+        "weighted": judged(vectors(weights, measures[originals]), shown, vectors(weights, measures[copies]), of),
         "dsp47@2": judged(validate.unit(measures[originals][:, 43:90]), shown),
     }
     with open(out + ".json", "w", encoding="utf-8") as file:
