@@ -85,3 +85,11 @@ pub fn built_in_models() -> &'static [ModelSpec] {
 pub(crate) fn timbre() -> ModelName {
     TIMBRE.parse().expect("built-in names are valid")
 }
+
+/// At length 1; zeros stay zeros.
+#[cfg(feature = "rten")]
+fn unit(values: &[f64]) -> Vec<f32> {
+    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+    let length = if length > 0.0 { length } else { 1.0 };
+    values.iter().map(|value| (value / length) as f32).collect()
+}

@@ -13,6 +13,7 @@ use super::{
     classes::CLASSES,
     network::Network,
     piece::{PIECE, Spectrum, piece},
+    unit,
     windows::SpreadWindows,
 };
 use crate::error::{ModelError, ModelErrorKind};
@@ -274,13 +275,6 @@ impl Means {
 /// With the precision in which they are summed.
 fn doubled(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
-}
-
-/// At length 1; zeros stay zeros.
-pub(super) fn unit(values: &[f64]) -> Vec<f32> {
-    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let length = if length > 0.0 { length } else { 1.0 };
-    values.iter().map(|value| (value / length) as f32).collect()
 }
 
 fn softmax(logits: &[f64]) -> Vec<f32> {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use songrec_audio::picture::{BANDS, COLUMNS, FINE};
 
-use super::embedder::unit;
+use super::unit;
 
 /// Values of a piece's vector.
 pub(super) const PIECE: usize = 192;

@@ -241,11 +241,12 @@ const MEASURED: std::ops::Range<usize> = 288..331;
 
 // The values of a louder copy.
 fn louder(values: &[f32]) -> Vec<f32> {
-    let mut louder = values.to_vec();
-    for level in ["mfcc 1 mean", "rms mean"] {
-        louder[DSP45_FEATURES.iter().position(|name| *name == level).unwrap()] += 3.0;
-    }
-    louder
+    let is_level = |name: &str| ["mfcc 1 mean", "rms mean"].contains(&name);
+    let louder = DSP45_FEATURES
+        .iter()
+        .zip(values)
+        .map(|(name, value)| if is_level(name) { value + 3.0 } else { *value });
+    louder.collect()
 }
 
 // Values of `dsp47@2`.
