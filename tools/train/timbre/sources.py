@@ -62,6 +62,8 @@ def fetch_music(source, work):
         if os.path.isdir(folder):
             continue
         log("fetching", os.path.basename(folder))
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        shutil.rmtree(folder + ".part", ignore_errors=True)
         if package:
             name, version = package.split("=")
             fetch_debian({"debian": name, "version": version}, work, folder + ".part")
