@@ -1,7 +1,7 @@
 """Single notes of FM sound chips (OPL3, OPN2) with banks of General MIDI, through libADLMIDI and libOPNMIDI.
 
 An FM chip makes every instrument of a few sine waves, as cheap sound cards and keyboards did. The
-libraries emulate the chips; the stage `fetch` builds them with CMake.
+libraries emulate the chips; the stage `clips` builds them with CMake.
 """
 
 import ctypes

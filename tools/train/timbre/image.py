@@ -1,7 +1,7 @@
 """The picture of a sound that the network sees: 64 mel bands over 128 columns of time.
 
 Part of the model: a change here changes every vector, so it needs a new revision.
-`fixtures.py` writes pictures that the Rust front end is tested against.
+`export.py` writes a picture that the Rust front end is tested against.
 
 * Input: mono samples at 32 kHz, starting at the attack; 92,160 of them (2.88 s), padded with zeros.
 * Spectrum: power of 288 frames of 1,024 samples, 320 (10 ms) apart, periodic Hann window;

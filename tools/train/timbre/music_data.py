@@ -25,7 +25,6 @@ EXCERPT = SECONDS * image.RATE
 PIECES_A_COMPOSER = 3
 EXCERPTS = ((1.0, 31.0), (48.0, 78.0))  # seconds, of a composed piece
 MOST = 8  # excerpts of a piece by others, as far apart as they can be
-LARGEST = 4 << 20  # bytes; of two repositories the larger files were not to be had
 RATE = 44_100  # of what is cut from others' music
 SUFFIXES = (".ogg", ".mp3", ".flac", ".opus")
 
