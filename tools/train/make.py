@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From packages to the files of the model `timbre@5`: see README.md.
+"""From packages to the files of the model `timbre@6`: see README.md.
 
     make.py WORK [STAGE ...] [--kits 1000] [--composers 200] [--steps 12000] [--seed 0]
 
@@ -27,6 +27,10 @@ if __name__ == "__main__":
     parser.add_argument("--name", default="timbre", help="of the trained network below WORK/models")
     parser.add_argument("--width", type=float, default=1.0, help="of the network's layers")
     parser.add_argument("--leave-out", nargs="*", default=[], help="training sources that are not used")
+    parser.add_argument("--rate", type=float, default=2e-3, help="how fast the network learns at first")
+    parser.add_argument("--first", help="a trained network to begin with")
+    parser.add_argument("--teachers", nargs="*", default=[], help="trained networks whose answers count as well")
+    parser.add_argument("--whole", action="store_true", help="use what `without` in sources.toml leaves out, too")
     parser.add_argument("--no-tail", action="store_true", help="hide all after the first second, to see what it gives")
     options = parser.parse_args()
     for stage in options.stage or [name for name in stages.STAGES if name not in stages.NOT_BY_THEMSELVES]:

@@ -1,4 +1,4 @@
-//! The model that ships with songrec, `timbre@5`: how a sound sounds.
+//! The model that ships with songrec, `timbre@6`: how a sound sounds.
 //!
 //! A network gets windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector and a guess of its class. `models/timbre.md` is its card:
@@ -11,11 +11,11 @@
 //!
 //! | values | what | length for a sound | for a piece |
 //! | --- | --- | --- | --- |
-//! | 96 | the mean of the windows' vectors | 1.25 | 0.7 |
+//! | 96 | the mean of the windows' vectors | 2 | 0.7 |
 //! | 192 | what tells pieces apart ([`piece`]): measured values and the windows' spectrum, weighted | 0 | 1 |
 //! | 43 | those of `dsp45@1` that level does not move, of a short sound without the silence around it | 1 | 0.3 |
 //!
-//! So sounds are compared by the network above all, of which the cosine counts for 0.61, and pieces by
+//! So sounds are compared by the network above all, of which the cosine counts for 0.80, and pieces by
 //! what is measured, of which it counts for 0.69. What a sound and a piece have in common
 //! are the first and the last part. The card says what chose these numbers.
 //!
@@ -51,7 +51,7 @@ pub(crate) use self::{
 };
 
 /// The name of the model that ships with songrec.
-pub const TIMBRE: &str = "timbre@5";
+pub const TIMBRE: &str = "timbre@6";
 
 /// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
 pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
@@ -60,7 +60,7 @@ pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
 pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
 
 /// The models that embed every song if nobody says others, with commas.
-pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@5,dsp45@1" } else { "dsp45@1" };
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@6,dsp45@1" } else { "dsp45@1" };
 
 /// Values of a vector: 96 of the network, 192 of pieces, 43 measured ones.
 pub(crate) const DIMENSION: usize = 96 + 192 + 43;

@@ -101,7 +101,7 @@ def fixtures(shipped, weights, path):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(
             {
-                "what": "timbre@5: see tools/train/timbre/export.py, `signal`",
+                "what": "timbre@6: see tools/train/timbre/export.py, `signal`",
                 "rate": image.RATE,
                 "attack": int(start),
                 "shape": [image.BANDS, image.COLUMNS],

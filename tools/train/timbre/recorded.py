@@ -104,7 +104,32 @@ MACHINES = [
     ("kick", "kick"),
     ("tom", "tom"),
 ]
-# For each source of kits whose files lie in folders: which files, with the maker as the group, and their classes.
+STARGATE = [
+    ("clap", "clap"),
+    ("handdrum", "bongo|conga|darbuka|frame_drum|medieval_drum"),
+    ("cowbell", "cowbell"),
+    ("woodblock", "claves"),
+    ("shaker", "maracas"),
+    ("triangle", "triangle"),
+    ("ride", "ride"),
+    ("hat-open", "hatopen|cymbal/open|hihat_BRD_open"),
+    ("hat-closed", "hatclsd|cymbal/closed|hihat_BRD_(closed|tight)|Drums/Hihat|stargate/hats"),
+    ("crash", "crash"),
+    ("sidestick", "(x0xproc[12]|fd808a)-rimshot|rimshot-sweet|se1-rim|Xstick"),
+    ("snare", "snare(?!.*(roll|rimshot))"),
+    ("tom", "tom"),
+    ("kick", "kick|BDrumNew_?hit"),
+]
+BERKLEE = [("vocal", "/(fe)?malevoices?_"), ("handdrum", "/(hand_drum|conga|tabla)_[0-9]"), ("cowbell", "/cowbell[12]")]
+CHROME = [
+    ("kick", "kick|-kd-"),
+    ("snare", "snare|-sd-"),
+    ("hat-open", "-oh-"),
+    ("hat-closed", "hihat|-hh-"),
+    ("handdrum", "CR78/tom"),
+    ("tom", "tom"),
+]
+# For each source of kits whose files lie in folders: which files, with the maker as a group, and their classes.
 KITS = {
     "machines": (r"^([^/]+)/.*\.ogg$", MACHINES),
     "sampled": (r"^(?:DM|DRUMS)/(CR-78|MRK-2|TR-505|pearl-master-studio)/samples/", MACHINES),
@@ -120,6 +145,12 @@ KITS = {
     ),
     "gogodze1": (r"^Samples/()bobobo/.*_rr[13]\.wav$", [("handdrum", "bobobo")]),
     "frankensnare": (r"^Samples/()[0-9a-z]+_(?:basic|rimshot|muted)/(?:top|oh)/.*_rr1\.flac$", [("snare", "sn_")]),
+    "stargate": (
+        r"^[^/]+/(?:freesound/.*/[0-9]+__(?!menegass)(.+?)__|fugue.*/drums/[a-z]+/([a-z0-9]+)-|(karoryfer|microlag|sgossner|stargate)/(?!Loops))",
+        STARGATE,
+    ),
+    "berklee": (r"^berklee/", BERKLEE),
+    "chrome": (r"^src/(?:sounds/drum-samples|demos)/(?!breakbeat|TheCheebacabra)([^/]+)/", CHROME),
     "bodypercussion": (r"^Samples/()body/", [("clap", "handclap|fingerclap"), ("snap", "snap")]),
 }
 MOST_HITS = 60  # of one class and maker
@@ -174,7 +205,7 @@ def kit_files(folder, name):
         match = re.search(fitting, inside)
         label = label_of(inside, rules) if match and path.lower().endswith(SUFFIXES) else None
         if label:
-            maker = f"{name}:{match[1]}" if match[1] else name
+            maker = ":".join([name, *filter(None, match.groups())])
             found.setdefault((label, maker), []).append(path)
     if not found:
         raise FileNotFoundError(f"{folder} has no files that fit `{fitting}`")

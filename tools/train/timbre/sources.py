@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import tomllib
 
-from . import eas, fm, recorded, soundfont, store, toolkit
+import numpy as np
+
+from . import classes, eas, fm, recorded, soundfont, store, toolkit
 from .store import log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +19,14 @@ def listed(use=None):
     with open(os.path.join(HERE, "sources.toml"), "rb") as file:
         sources = tomllib.load(file)["source"]
     return [source for source in sources if use in (None, source["use"])]
+
+
+def taken(source, labels):
+    """Which sounds of these classes are used: all but those of `without`, where `drums` are all classes of drums."""
+    left_out = set(source.get("without", []))
+    if "drums" in left_out:
+        left_out.update(classes.DRUMS)
+    return ~np.isin(labels, sorted(left_out))
 
 
 def music(use):

@@ -12,6 +12,10 @@ def model(options, end):
     return os.path.join(folder, options.name + end)
 
 
+def named(options, name):
+    return os.path.join(options.work, "models", name + ".pt")
+
+
 def train(options):
     from . import train_note
 
@@ -23,8 +27,12 @@ def train(options):
             seed=options.seed,
             width=options.width,
             leave_out=options.leave_out,
+            whole=options.whole,
             threads=options.threads,
             no_tail=options.no_tail,
+            rate=options.rate,
+            first=named(options, options.first) if options.first else None,
+            teachers=[named(options, name) for name in options.teachers],
         )
 
 

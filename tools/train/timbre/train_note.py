@@ -21,32 +21,37 @@ from .store import log
 TEMPERATURE = 0.1
 PER_CLASS = 8  # sounds of one class in a batch
 CORE = {"kick", "snare", "hat-closed", "hat-open", "tom", "crash", "ride", "clap", "cowbell", "tambourine", "sidestick"}
+TAUGHT = 2.0  # how much teachers count
 CORE_WEIGHT = 2.0  # these classes come into a batch twice as often
 
 
 class Sounds:
     """All training pictures, drawn from by class, then source, then maker or preset, then sound."""
 
-    def __init__(self, work, leave_out=()):
-        names = [s["name"] for s in sources.listed("train") if s["name"] not in leave_out]
-        paths = [os.path.join(work, "pictures", name + ".npz") for name in names]
+    def __init__(self, work, leave_out=(), whole=False):
+        listed = {s["name"]: s for s in sources.listed("train") if s["name"] not in leave_out}
+        paths = [os.path.join(work, "pictures", name + ".npz") for name in listed]
         if "synthesis" not in leave_out:
             paths += sorted(glob.glob(os.path.join(work, "pictures", "synthesis-*.npz")))
         self.picture, self.label, self.maker, self.program, self.sound = [], [], [], [], []
         makers, first_sound, self.cells = {}, 0, {}
-        same = {s["name"]: s["same_maker_as"] for s in sources.listed("train") if "same_maker_as" in s}
+        same = {name: s["same_maker_as"] for name, s in listed.items() if "same_maker_as" in s}
         offset = 0
         for path in paths:
             if not os.path.exists(path):
                 continue
-            data = np.load(path)
+            data = dict(np.load(path))
+            name = os.path.basename(path).removesuffix(".npz")
+            if name in listed and not whole:
+                used = sources.taken(listed[name], data["label"])
+                data = {key: values[used] for key, values in data.items()}
             label = np.array([classes.CLASSES.index(name) for name in data["label"]])
-            kind = os.path.basename(path).split("-")[0].removesuffix(".npz")
+            kind = name.split("-")[0]
             kind = same.get(kind, kind)
             # Presets of pitched instruments are drawn from alike, but one soundfont is one maker of them:
             # its presets have a sound in common, and to find them beside each other is not what is wanted.
             pitched = data["program"] >= 0
-            maker = np.array([makers.setdefault(name, len(makers)) for name in np.where(pitched, kind, data["maker"])])
+            maker = np.array([makers.setdefault(who, len(makers)) for who in np.where(pitched, kind, data["maker"])])
             drawn = np.where(pitched, data["kit"], data["maker"])
             _, sound = np.unique(data["source"], return_inverse=True)
             for index in range(len(label)):
@@ -129,11 +134,15 @@ def contrastive(vectors, label, maker):
     return -((logarithm * positive).sum(1)[count > 0] / count[count > 0]).mean()
 
 
-def loss_of(network, x, label, maker, program):
+def heard(network, x):
     # Half precision more than halves the time; the losses need the whole.
     with torch.autocast("cpu", dtype=torch.bfloat16):
         vectors, guess, description = (part.float() for part in network(x))
-    vectors = functional.normalize(vectors, dim=1)
+    return functional.normalize(vectors, dim=1), guess, description
+
+
+def loss_of(network, x, label, maker, program, teachers=()):
+    vectors, guess, description = heard(network, x)
     loss = contrastive(vectors, label, maker)
     loss = loss + 0.5 * functional.cross_entropy(guess, label, label_smoothing=0.05)
     known = program >= 0
@@ -141,16 +150,58 @@ def loss_of(network, x, label, maker, program):
         loss = loss + 0.25 * functional.cross_entropy(
             network.program(network.drop(description[known])), program[known], label_smoothing=0.05
         )
-    return loss
+    return loss + taught(vectors, guess, x, teachers) if teachers else loss
 
 
-def train(work, out, steps, batch=160, seed=0, width=1.0, rate=2e-3, leave_out=(), threads=2, every=200, no_tail=False):
-    """Trains for `steps` and writes `out`; goes on from `out`.state if a run was stopped."""
+def taught(vectors, guess, x, teachers):
+    """How far a network is from several others: in what is near to what (Park et al. 2019, with a softmax as in
+    Fang et al. 2021), and in the guesses (Hinton et al. 2015)."""
+    with torch.no_grad():
+        told = [heard(teacher, x)[:2] for teacher in teachers]
+        theirs = torch.stack([vector @ vector.T for vector, _ in told]).mean(0)
+        guesses = torch.stack([functional.log_softmax(logits, 1) for _, logits in told]).mean(0).softmax(1)
+    own = torch.eye(len(vectors), dtype=torch.bool)
+    near = lambda similar: functional.log_softmax((similar / TEMPERATURE).masked_fill(own, -1e4), 1)
+    apart = functional.kl_div(near(vectors @ vectors.T), near(theirs), reduction="batchmean", log_target=True)
+    return TAUGHT * (apart + 0.5 * functional.kl_div(guess.log_softmax(1), guesses, reduction="batchmean"))
+
+
+def of_file(path):
+    """A trained network."""
+    saved = torch.load(path, weights_only=False)
+    if saved["classes"] != classes.CLASSES:
+        raise ValueError(f"{path} was trained with other classes")
+    network = Network(saved["width"])
+    network.load_state_dict(saved["network"])
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def train(
+    work,
+    out,
+    steps,
+    batch=160,
+    seed=0,
+    width=1.0,
+    rate=2e-3,
+    leave_out=(),
+    whole=False,
+    threads=2,
+    every=200,
+    no_tail=False,
+    first=None,
+    teachers=(),
+):
+    """Trains for `steps` and writes `out`; goes on from `out`.state if a run was stopped.
+
+    `first` is a trained network to begin with, `teachers` are networks whose answers count as well.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    sounds = Sounds(work, leave_out)
-    network = Network(width).to(memory_format=torch.channels_last)
+    sounds = Sounds(work, leave_out, whole)
+    network = (of_file(first).train() if first else Network(width)).to(memory_format=torch.channels_last)
+    teachers = [of_file(path) for path in teachers]
     weights = sum(p.numel() for p in network.parameters()) - sum(p.numel() for p in network.program.parameters())
     log(weights, "weights that ship")
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=2e-2)
@@ -169,7 +220,7 @@ def train(work, out, steps, batch=160, seed=0, width=1.0, rate=2e-3, leave_out=(
         x = image_changes(x)
         if no_tail:
             x[..., 96:] = 0
-        loss = loss_of(network, x.contiguous(memory_format=torch.channels_last), label, maker, program)
+        loss = loss_of(network, x.contiguous(memory_format=torch.channels_last), label, maker, program, teachers)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

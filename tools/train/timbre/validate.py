@@ -15,6 +15,7 @@ from . import classes, pictures, sources
 from .network import as_input
 
 MOST = 80  # drums, or pitched notes, of one maker: a large soundfont is still one maker
+BESIDE = 0.5  # how long the values are beside the network's vector, as songrec joins them
 DRAWS = 2000
 SEED = 3
 
@@ -25,7 +26,7 @@ def trained_on(work):
     parts = []
     for source in sources.listed("train"):
         data = np.load(os.path.join(work, "pictures", source["name"] + ".npz"))
-        clean = data["view"] == 0
+        clean = (data["view"] == 0) & sources.taken(source, data["label"])
         parts.append((data["picture"][clean], data["label"][clean]))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
@@ -161,8 +162,8 @@ def unit(rows):
     return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-12)
 
 
-def joined(vectors, values, weight=1.0):
-    """Vectors beside other values of the same sounds, each side of unit length."""
+def joined(vectors, values, weight=BESIDE):
+    """Vectors of unit length beside other values of the same sounds, of length `weight`."""
     return unit(np.concatenate([unit(vectors), np.float32(weight) * unit(values)], 1))
 
 

@@ -37,7 +37,7 @@ const TITLE: f64 = 30.0;
 
 /// How long the network's part of the vector of a sound is, where that of the measured
 /// values is 1.
-const NETWORK: f64 = 1.25;
+const NETWORK: f64 = 2.0;
 /// How long the network's part and the measured values of a piece are, where what tells
 /// pieces apart is 1.
 const IN_PIECE: (f64, f64) = (0.7, 0.3);
@@ -166,7 +166,7 @@ fn run(windows: Vec<Vec<f32>>) -> RunResult {
 }
 
 impl TimbreOutput {
-    /// The vector of `timbre@5`, with the values of `dsp45@1` and `dsp47@2`; None if it
+    /// The vector of `timbre@6`, with the values of `dsp45@1` and `dsp47@2`; None if it
     /// had no direction, which no sound has. What the network does not get, because it is
     /// above 16 kHz, has the values of `dsp45@1` alone.
     pub(crate) fn vector(output: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
