@@ -84,6 +84,9 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "songrec scan [OPTIONS] <PATH>...
+       songrec scan [OPTIONS] --failed [PATH]...
+       songrec scan [OPTIONS] --missing")]
 pub(crate) struct ScanArgs {
     /// Folders and audio files
     #[arg(required_unless_present_any = ["failed", "missing"], value_name = "PATH")]
