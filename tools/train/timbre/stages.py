@@ -6,14 +6,10 @@ from . import music_data, pictures, piece, sources, synthesis
 from .store import log
 
 
-def model(options, end):
+def model(options, end, name=None):
     folder = os.path.join(options.work, "models")
     os.makedirs(folder, exist_ok=True)
-    return os.path.join(folder, options.name + end)
-
-
-def named(options, name):
-    return os.path.join(options.work, "models", name + ".pt")
+    return os.path.join(folder, (name or options.name) + end)
 
 
 def train(options):
@@ -31,8 +27,8 @@ def train(options):
             threads=options.threads,
             no_tail=options.no_tail,
             rate=options.rate,
-            first=named(options, options.first) if options.first else None,
-            teachers=[named(options, name) for name in options.teachers],
+            first=model(options, ".pt", options.first) if options.first else None,
+            teachers=[model(options, ".pt", name) for name in options.teachers],
         )
 
 
@@ -48,14 +44,9 @@ def music(options):
 
 
 def network_of(options):
-    import torch
+    from . import train_note
 
-    from .network import Network
-
-    saved = torch.load(model(options, ".pt"), weights_only=False)
-    network = Network(saved["width"])
-    network.load_state_dict(saved["network"])
-    return network.eval()
+    return train_note.of_file(model(options, ".pt"))
 
 
 def figures(options):
