@@ -13,7 +13,7 @@ not made again, and vectors of the same binary are not computed again. `--only d
 The sounds are Debian's drum kits (`hydrogen-drumkits`), game music (`wesnoth-1.16-music`, `supertux-data`) and
 soundfonts that trained nothing. They are for judging only: what is chosen in songrec is chosen by the
 makers that tools/train/timbre/sources.toml names for validation. Two exceptions: the soundfonts here are those
-makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@6`, were
+makers, because there are no others; and the scalers of `dsp45@1` and `dsp47@2`, which are parts of `timbre@7`, were
 fitted on means and deviations: the first on those of the same kits and games (tools/fit_dsp45_scaler.py), without their
 labels, the second on none of them (tools/fit_dsp47_scaler.py).
 

@@ -40,7 +40,7 @@ pub(crate) struct Library {
 
 /// Opens a library: the local one in the folder `path`, the one that the configuration calls
 /// `name` (`astra` is that in the cloud), or the one that `songrec` at a terminal would open
-/// here and now. `settings` come before all others, such as `{"search.model": "timbre@6"}`.
+/// here and now. `settings` come before all others, such as `{"search.model": "timbre@7"}`.
 #[pyfunction]
 #[pyo3(signature = (path=None, *, name=None, settings=None))]
 pub(crate) fn open(

@@ -164,7 +164,7 @@ impl Vectors {
         py.detach(|| self.points.is_current())
     }
 
-    /// The model, such as `timbre@6`.
+    /// The model, such as `timbre@7`.
     #[getter]
     fn model(&self) -> &str {
         self.spec.name.as_str()

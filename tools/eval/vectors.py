@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "train"))
 
 # The model that ships with songrec.
-TIMBRE = "timbre@6"
+TIMBRE = "timbre@7"
 
 BLISS_MANIFEST = """[package]
 name = "bliss-peer"

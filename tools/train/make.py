@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From packages to the files of the model `timbre@6`: see README.md.
+"""From packages to the files of the model `timbre@7`: see README.md.
 
     make.py WORK [STAGE ...] [--kits 1000] [--composers 200] [--steps 12000] [--seed 0]
 

@@ -1,4 +1,4 @@
-//! The model that ships with songrec, `timbre@6`: how a sound sounds.
+//! The model that ships with songrec, `timbre@7`: how a sound sounds.
 //!
 //! A network gets windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector and a guess of its class. `models/timbre.md` is its card:
@@ -51,7 +51,7 @@ pub(crate) use self::{
 };
 
 /// The name of the model that ships with songrec.
-pub const TIMBRE: &str = "timbre@6";
+pub const TIMBRE: &str = "timbre@7";
 
 /// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
 pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
@@ -60,7 +60,7 @@ pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
 pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
 
 /// The models that embed every song if nobody says others, with commas.
-pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@6,dsp45@1" } else { "dsp45@1" };
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@7,dsp45@1" } else { "dsp45@1" };
 
 /// Values of a vector: 96 of the network, 192 of pieces, 43 measured ones.
 pub(crate) const DIMENSION: usize = 96 + 192 + 43;

@@ -1,1 +1,1 @@
-"""Makes the network behind the model `timbre@6`: from packages to ONNX files."""
+"""Makes the network behind the model `timbre@7`: from packages to ONNX files."""

@@ -16,23 +16,22 @@ from torch import nn
 from . import classes, dsp, image
 from . import piece as pieces
 from .store import log
+from .whiten import unit
 
 OPSET = 17
 AGREEMENT = 1e-4
 
 
 class Shipped(nn.Module):
-    """The network without what only training needs, and calibrated."""
+    """The whitened network without what only training needs, and calibrated."""
 
-    def __init__(self, network, temperature):
+    def __init__(self, whitened, temperature):
         super().__init__()
-        self.network, self.temperature = network, temperature
+        self.network, self.spread, self.temperature = whitened.network, whitened.spread, temperature
 
     def forward(self, mel):
         description = self.network.describe(mel)
-        vector = self.network.vector(description)
-        # Spelled out: rten reads a reduction and a division, not every export of `normalize`.
-        vector = vector / torch.sqrt((vector * vector).sum(1, keepdim=True) + 1e-12)
+        vector = unit(self.spread(unit(self.network.vector(description))))
         return vector, self.network.guess(description) / self.temperature
 
 
@@ -101,7 +100,7 @@ def fixtures(shipped, weights, path):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(
             {
-                "what": "timbre@6: see tools/train/timbre/export.py, `signal`",
+                "what": "timbre@7: see tools/train/timbre/export.py, `signal`",
                 "rate": image.RATE,
                 "attack": int(start),
                 "shape": [image.BANDS, image.COLUMNS],
@@ -119,7 +118,6 @@ def fixtures(shipped, weights, path):
 
 def run(network, weights, temperature, folder):
     os.makedirs(folder, exist_ok=True)
-    network = network.eval()
     random = np.random.default_rng(2)
     example = torch.from_numpy(
         np.stack([image.picture(dsp.noise(random, 40_000) * dsp.decay(0.1 * (i + 1), 40_000)) for i in range(4)])

@@ -32,6 +32,15 @@ def train(options):
         )
 
 
+def whitening(options):
+    from . import train_note, whiten
+
+    if not os.path.exists(model(options, ".whitening.npz")):
+        network = train_note.of_file(model(options, ".pt"))
+        sounds = train_note.Sounds(options.work, options.leave_out)
+        whiten.run(network, sounds, model(options, ".whitening.npz"))
+
+
 def values(options):
     from . import values45
 
@@ -44,9 +53,9 @@ def music(options):
 
 
 def network_of(options):
-    from . import train_note
+    from . import train_note, whiten
 
-    return train_note.of_file(model(options, ".pt"))
+    return whiten.Whitened(train_note.of_file(model(options, ".pt")), model(options, ".whitening.npz")).eval()
 
 
 def figures(options):
@@ -150,6 +159,7 @@ STAGES = {
     "values": values,
     "music": music,
     "train": train,
+    "whiten": whitening,
     "figures": figures,
     "calibrate": calibrated,
     "piece": pieces,

@@ -48,7 +48,7 @@ fn a_model_is_added_checked_and_removed() {
     assert_eq!(again["was_there"], true, "{again}");
     let listed = world.json_lines(&["model", "list"]);
     let listed: Vec<&str> = listed.iter().map(|model| model["name"].as_str().unwrap()).collect();
-    assert_eq!(listed, ["timbre@6", "dsp45@1", "dsp47@2", "dsp45-row@1", "dsp47@1", &name]);
+    assert_eq!(listed, ["timbre@7", "dsp45@1", "dsp47@2", "dsp45-row@1", "dsp47@1", &name]);
     let info = world.json(&["model", "info", "clap-tiny"]);
     assert!(info["files"][0]["sha256"].is_string(), "{info}");
     world.run(&["model", "verify"]).ok();
@@ -104,7 +104,7 @@ fn files_are_embedded_without_a_library() {
     let part = world.json(&["embed", &format!("{pad}@0:00-0:00.5")]);
 
     let models: Vec<&str> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
-    assert_eq!(models, ["timbre@6", "dsp47@1", "timbre@6", "dsp47@1"]);
+    assert_eq!(models, ["timbre@7", "dsp47@1", "timbre@7", "dsp47@1"]);
     assert_eq!(lines[0]["vector"], again[0]["vector"], "two runs are equal to the bit");
     assert_ne!(lines[0]["vector"], part["vector"]);
     assert_eq!(part["part"]["end"], 0.5);
@@ -232,7 +232,7 @@ fn a_new_model_hears_the_old_songs_once() {
     let id = world.ids()[0].clone();
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
-    assert_eq!(models, ["dsp45@1", "ear@1", "timbre@6"]);
+    assert_eq!(models, ["dsp45@1", "ear@1", "timbre@7"]);
     let similar = world.json(&["similar", &id, "--model", "ear"]);
     assert_eq!(similar["results"].as_array().unwrap().len(), 2);
     let blended = world.json(&["similar", &id, "--blend", "ear=0.6,dsp45=0.4"]);

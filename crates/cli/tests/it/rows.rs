@@ -87,7 +87,7 @@ fn every_list_has_columns_templates_and_tabs() {
         (&["trash", "list"], "song,title", ""),
         (&["dup"], "group,identical", "1 true"),
         (&["dup", "--near", "--threshold", "-1", "--any-length"], "group,title", ""),
-        (&["model", "list"], "name,kind", "timbre@6 built_in"),
+        (&["model", "list"], "name,kind", "timbre@7 built_in"),
     ] {
         let tabs = world.run(&[list, &["--tsv", "--columns", columns]].concat()).ok();
         let (heading, rest) = tabs.stdout.split_once('\n').unwrap();

@@ -191,8 +191,8 @@ fn several_models_score_together_and_each_is_named() {
         assert!((result["similarity"].as_f64().unwrap() - expected).abs() < 1e-6, "{result}");
         assert_eq!(result["parts"][1]["model"], "dsp45@1", "{result}");
     }
-    assert!(text.stderr.contains("0.60 `timbre@6` + 0.40 `dsp45@1`"), "{text:?}");
-    assert!(text.stdout.contains("by `timbre@6`"), "{text:?}");
+    assert!(text.stderr.contains("0.60 `timbre@7` + 0.40 `dsp45@1`"), "{text:?}");
+    assert!(text.stdout.contains("by `timbre@7`"), "{text:?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_kick_is_found_and_told_from_others_whatever_it_is_called() {
     let songs = world.json_lines(&["ls"]);
     let nearest_is_same = |song: &&Value| {
         let similar = world.json(&["similar", song["id"].as_str().unwrap(), "-k", "1"]);
-        assert_eq!(similar["model"], "timbre@6");
+        assert_eq!(similar["model"], "timbre@7");
         kind(&similar["results"][0]) == kind(song)
     };
     // The two bells differ in pitch and length, which half of the vector measures.
@@ -104,13 +104,13 @@ fn a_library_of_before_is_compared_as_before_until_the_model_was_added() {
         assert!(!similar["results"].as_array().unwrap().is_empty());
     }
     assert_eq!(said.matches("is better").count(), 1, "{said}");
-    assert!(said.contains("songrec scan --model timbre@6 --missing"), "{said}");
-    assert!(doctor.contains("`timbre@6` embedded 0 of 12 songs"), "{doctor}");
-    assert_eq!(world.json(&["similar", &id])["model"], "timbre@6");
+    assert!(said.contains("songrec scan --model timbre@7 --missing"), "{said}");
+    assert!(doctor.contains("`timbre@7` embedded 0 of 12 songs"), "{doctor}");
+    assert_eq!(world.json(&["similar", &id])["model"], "timbre@7");
     assert!(!after.stderr.contains("--missing"), "{after:?}");
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
-    assert_eq!(models, ["dsp45@1", "timbre@6"]);
+    assert_eq!(models, ["dsp45@1", "timbre@7"]);
 }
 
 // The features of a song go with the network that it is heard by: those of an earlier one do
@@ -151,7 +151,7 @@ fn an_earlier_revision_can_be_compared_by_before_and_after_the_new_one_was_added
     world.run(&["model", "drop", "timbre@2", "--yes"]).ok();
     let dropped = world.json(&["similar", &id]);
 
-    assert_eq!((&before["model"], &after["model"]), (&json!("timbre@2"), &json!("timbre@6")));
+    assert_eq!((&before["model"], &after["model"]), (&json!("timbre@2"), &json!("timbre@7")));
     assert_eq!(before["results"].as_array().unwrap().len(), 2);
     assert_eq!(older["results"], before["results"], "they stay as they are");
     assert_eq!(dropped["results"], after["results"]);
@@ -202,8 +202,8 @@ fn too_short_or_silent_sounds_have_a_clear_answer() {
     }
     let click = world.json(&["show", "click"]);
     let silent = world.json(&["show", "silent"]);
-    assert!(click["embeddings"]["timbre@6"].is_object(), "{click}");
-    assert!(silent["embeddings"].get("timbre@6").is_none(), "{silent}");
+    assert!(click["embeddings"]["timbre@7"].is_object(), "{click}");
+    assert!(silent["embeddings"].get("timbre@7").is_none(), "{silent}");
     assert!(silent["features"].get("heard_instrument").is_none(), "{silent}");
 }
 
@@ -233,7 +233,7 @@ fn vectors_that_were_dropped_come_back_and_what_has_none_is_not_asked_again() {
     let again = world.json_lines(&["scan", "--missing"]).pop().unwrap();
     let all = world.json_lines(&["scan", "music"]).pop().unwrap();
 
-    assert!(without.stderr.contains("scan --model timbre@6 --missing` lets it"), "{without:?}");
+    assert!(without.stderr.contains("scan --model timbre@7 --missing` lets it"), "{without:?}");
     assert_eq!(missing["updated"], 1, "{missing}");
     assert_eq!((&again["updated"], &all["updated"]), (&json!(0), &json!(0)), "{again} {all}");
     let models =

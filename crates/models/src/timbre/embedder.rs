@@ -166,7 +166,7 @@ fn run(windows: Vec<Vec<f32>>) -> RunResult {
 }
 
 impl TimbreOutput {
-    /// The vector of `timbre@6`, with the values of `dsp45@1` and `dsp47@2`; None if it
+    /// The vector of `timbre@7`, with the values of `dsp45@1` and `dsp47@2`; None if it
     /// had no direction, which no sound has. What the network does not get, because it is
     /// above 16 kHz, has the values of `dsp45@1` alone.
     pub(crate) fn vector(output: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
