@@ -6,6 +6,8 @@ no direction by less than `FLOOR` of the largest variance allows, because the re
 fitted on training sounds, drawn as training draws them.
 """
 
+import os
+
 import numpy as np
 import torch
 
@@ -25,7 +27,8 @@ def run(network, sounds, out):
     variance, directions = np.linalg.eigh(np.cov((vectors - centre).T, bias=True))
     weight = directions / np.sqrt(np.maximum(variance, FLOOR * variance.max())) @ directions.T
     log(f"whitening: {(variance > FLOOR * variance.max()).sum()} of {len(variance)} directions are over the floor")
-    np.savez(out, weight=weight, bias=-weight @ centre)
+    np.savez(out + ".part.npz", weight=weight, bias=-weight @ centre)
+    os.replace(out + ".part.npz", out)
 
 
 class Whitened(torch.nn.Module):
