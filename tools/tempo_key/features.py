@@ -1,4 +1,4 @@
-"""What songrec's tempo and key are estimated from: `pulse.rs`, `tempo.rs`, `clear.rs` and `key.rs` in numpy.
+"""What songrec's tempo and key are estimated from: `pulse.rs`, `tempo.rs`, `chroma.rs`, `clear.rs`, `key.rs` in numpy.
 
 The Rust code is what counts; this is the same arithmetic, so that constants can be fitted without it.
 Samples are resampled by another resampler, so values agree to a few thousandths.
@@ -21,10 +21,11 @@ CHANNELS = len(EDGES)
 PAIRS = [(0, 2), (0, 3), (0, 5), (3, 5)]
 LAGS = 1024
 AROUND = 20
+REACH = 16
 
 # Of `tempo.rs`.
 MULTIPLES = [1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 5 / 8, 2 / 3, 3 / 4, 1, 5 / 4]
-MULTIPLES += [4 / 3, 3 / 2, 5 / 3, 7 / 4, 2, 5 / 2, 3, 4, 6, 8]
+MULTIPLES += [4 / 3, 3 / 2, 5 / 3, 7 / 4, 2, 5 / 2, 3, 4, 5, 6, 7, 8, 12, 16]
 SHIFTS = [-4, -3, -2, -1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1, 1.5, 2, 3, 4]
 STEPS = 80  # of tempo in an octave
 LOWEST, HIGHEST = 57.0, 210.0
@@ -117,6 +118,26 @@ def filters(step):
     return np.array(spectra, np.complex64)
 
 
+def chroma_filter(step):
+    """What every frequency bin adds to every pitch class, from C: bins x 12. See `chroma.rs`."""
+    pitch = 12 * np.log2(np.maximum(np.arange(FRAME), 1) * RATE / FRAME / (27.5 * 2 ** ((step - 50) / 1200)))
+    pitch[0] = pitch[1] - 18
+    bins = FRAME // 2 + 1
+    width = np.maximum(pitch[1 : bins + 1] - pitch[:bins], 1)[:, None]
+    distance = (pitch[:bins, None] - np.arange(12) + 6 + 120) % 12 - 6
+    weights = np.exp(-0.5 * (2 * distance / width) ** 2)
+    weights /= np.sqrt((weights**2).sum(1, keepdims=True))
+    weights *= np.exp(-0.5 * ((pitch[:bins] / 12 - 5) / 2) ** 2)[:, None]
+    return np.roll(weights, -3, axis=1).astype(np.float32)
+
+
+def chroma(spectrum):
+    """The pitch classes of each frame, the strongest of which is 1: frames x 12."""
+    classes = spectrum @ chroma_filter(tuning(spectrum, 12.0))
+    top = classes.max(1, keepdims=True)
+    return np.where(top >= np.finfo(np.float32).tiny, classes / np.maximum(top, 1e-38), classes)
+
+
 HALF_BAND = scipy.signal.firwin(47, 0.5, window=("kaiser", 8.5)).astype(np.float32)
 
 
@@ -156,13 +177,31 @@ def pulse(log_mel):
     rise[2:] = np.maximum(0, level[2:] - level[:-2])
     groups = [rise[:, low:high].mean(1) for low, high in zip(EDGES, EDGES[1:])] + [rise.mean(1)]
     flux = np.stack(groups)
+    return above_mean(flux), float(flux[-1].mean())
+
+
+def above_mean(values):
+    """By how much values stand above the mean around them."""
     summed = lambda values: scipy.ndimage.convolve1d(values, np.ones(2 * AROUND + 1), axis=-1, mode="constant")
-    mean = summed(flux) / summed(np.ones(len(level)))
-    return np.maximum(0, flux - mean), float(flux[-1].mean())
+    return np.maximum(0, values - summed(values) / summed(np.ones(values.shape[-1])))
 
 
-def correlations(strength):
-    """For each channel its autocorrelation; for each pair the correlation at lags and at negative lags."""
+def harmony(classes):
+    """How much the pitch classes of the next `REACH` frames differ from those of the last: frames."""
+    sums = np.concatenate([np.zeros((1, 12)), np.cumsum(classes, 0, dtype=float)])
+    at = np.arange(len(classes))
+    first, last = np.maximum(at - REACH, 0), np.minimum(at + REACH, len(classes))
+    before = (sums[at] - sums[first]) / np.maximum(at - first, 1)[:, None]
+    after = (sums[last] - sums[at]) / (last - at)[:, None]
+    change = np.abs(after - before).mean(1)
+    change[0] = 0
+    return above_mean(change)
+
+
+def correlations(strength, classes):
+    """For each channel, the harmony and the pitch classes the autocorrelation; for each pair the correlation at lags
+    and at negative lags."""
+    strength = np.concatenate([strength, harmony(classes)[None]])
     frames = strength.shape[1]
     size = 1 << int(np.ceil(np.log2(frames + LAGS)))
     centred = strength - strength.mean(1, keepdims=True)
@@ -171,30 +210,37 @@ def correlations(strength):
     usable = min(LAGS, int(frames * 0.75))
     overlap = np.maximum(frames - np.arange(LAGS), 1) / frames
 
+    def shares(side, energy):
+        side = side / overlap
+        side[usable:] = 0
+        return np.convolve(side, [0.25, 0.5, 0.25], "same") / max(energy, 1e-9)
+
     def lags(left, right):
         cyclic = np.fft.irfft(np.conj(spectra[left]) * spectra[right], size)
-        sides = []
-        for side in (cyclic[:LAGS], np.concatenate([cyclic[:1], cyclic[-1:-LAGS:-1]])):
-            side = side / overlap
-            side[usable:] = 0
-            sides.append(np.convolve(side, [0.25, 0.5, 0.25], "same") / max(energy[left] * energy[right], 1e-9))
-        return sides
+        sides = (cyclic[:LAGS], np.concatenate([cyclic[:1], cyclic[-1:-LAGS:-1]]))
+        return [shares(side, energy[left] * energy[right]) for side in sides]
 
-    own = np.stack([lags(channel, channel)[0] for channel in range(CHANNELS)])
-    return own, [lags(*pair) for pair in PAIRS], usable
+    pitched = classes - classes.mean(0)
+    alike = np.fft.irfft((np.abs(np.fft.rfft(pitched, size, axis=0)) ** 2).sum(1), size)[:LAGS]
+    own = [lags(channel, channel)[0] for channel in range(len(strength))]
+    own.append(shares(alike, float((pitched**2).sum())))
+    return np.stack(own), [lags(*pair) for pair in PAIRS], usable
 
 
 def between(values, lag):
-    lag = np.clip(np.asarray(lag, float), 0, LAGS - 2)
+    """Values between lags, on a line; beyond the last there is nothing."""
+    lag = np.asarray(lag, float)
+    within = lag <= LAGS - 2
+    lag = np.where(within, lag, 0)
     at = lag.astype(int)
-    return values[..., at] * (1 - (lag - at)) + values[..., at + 1] * (lag - at)
+    return np.where(within, values[..., at] * (1 - (lag - at)) + values[..., at + 1] * (lag - at), 0)
 
 
 def candidates(own, pairs, usable, low=LOWEST, high=HIGHEST, most=MOST):
     """Tempi whose multiples have onsets, and what is seen at each: (bpm, comb, values)."""
     grid = low * 2 ** (np.arange(int(np.log2(high / low) * STEPS) + 1) / STEPS)
     period = 60 * FRAME_RATE / grid
-    total = own[-1] + own[:-1].mean(0)
+    total = own[CHANNELS - 1] + own[: CHANNELS - 1].mean(0)
     votes, reached = np.zeros(len(grid)), np.zeros(len(grid))
     for multiple in (1, 2, 3, 4):
         within = period * multiple < usable - 2
@@ -239,7 +285,7 @@ def described(path):
     sound = read(path)
     spectrum = powers(sound)
     strength, flux = pulse(10 * np.log10(np.maximum(spectrum @ BANDS.T, 1e-10)))
-    own, pairs, usable = correlations(strength)
+    own, pairs, usable = correlations(strength, chroma(spectrum))
     return {
         "seconds": len(sound) / RATE,
         "flux": flux,

@@ -38,6 +38,22 @@ SETS = {
         "fonts": ["fluid"],
         "counts": {"piece": 400, "loop": 100, "cut": 40},
     },
+    "many": {
+        "seed": 7007,
+        "fonts": ["fluid"] * 9 + ["musescore"],
+        "counts": {"piece": 1000},
+    },
+    # Pieces whose chords do not change once in a bar, as the composer's others do.
+    "harmony": {
+        "seed": 7008,
+        "fonts": ["fluid"] * 9 + ["musescore"],
+        "counts": {"harmony": 600},
+    },
+    "harmony-check": {
+        "seed": 7009,
+        "fonts": ["fluid", "musescore"],
+        "counts": {"harmony": 120},
+    },
     # To choose between what was fitted on those.
     "choice": {
         "seed": 7005,
@@ -85,7 +101,7 @@ def mastered(random, sound):
 
 def one(kind, index, count, settings, pkg, folder):
     """Makes one sound; returns its name and what is true of it."""
-    names = ["piece", "modal", "half", "loop", "cut", "hit", "note", "beatless", "click"]
+    names = ["piece", "modal", "half", "loop", "cut", "hit", "note", "beatless", "click", "harmony"]
     random = np.random.default_rng((settings["seed"], names.index(kind), index))
     font = os.path.join(pkg, pieces.FONTS[str(random.choice(settings["fonts"]))])
     room = (random.uniform(0.1, 0.9), random.uniform(0.05, 0.8))
@@ -93,20 +109,24 @@ def one(kind, index, count, settings, pkg, folder):
     tempo = 60 + 140 * (((index * 0.618034) % 1.0) + random.uniform(0, 1) / count) / (1 + 1 / count)
     tonic, mode = index % 12, ("major", "minor")[index // 12 % 2]
     truth = {"kind": kind, "tempo": None, "key": None, "loop": None}
-    if kind in ("piece", "modal", "half"):
+    if kind in ("piece", "modal", "half", "harmony"):
         style = str(random.choice(pieces.STYLES))
         drums = kind == "half" or (style != "ambient" and chance(random, 0.8))
         seconds = float(random.uniform(24, 48))
-        piece = pieces.Piece(random, style, tempo, tonic, mode, seconds, drums, kind == "half", kind == "modal")
+        harmony = ["held", "slow", "slow", "quick"][index % 4] if kind == "harmony" else None
+        half, modal = kind == "half", kind == "modal"
+        piece = pieces.Piece(random, style, tempo, tonic, mode, seconds, drums, half, modal, harmony)
+        pattern = piece.pattern and ("waltz" if piece.pattern.steps == 12 else piece.pattern.kind)
         sound = pieces.rendered(piece.midi(), font, folder, room)[: int(seconds * pieces.RATE)]
         truth |= {
             "tempo": tempo,
             "key": f"{pieces.NAMES[tonic]} {mode}",
             "style": style,
-            "drums": piece.pattern.kind if piece.pattern and piece.steps == 16 else ("waltz" if drums else None),
+            "drums": pattern,
             "swing": piece.swing,
             "drift": piece.drift,
             "cents": piece.cents,
+            "harmony": piece.harmony,
         }
         sound = mastered(random, sound)
     elif kind == "loop":

@@ -131,9 +131,12 @@ setattr(Drums, "break", Drums.break_)
 
 
 class Piece(compose.Piece):
-    """A piece of known tempo and key; `beat` says what its drums play, None for a piece without."""
+    """A piece of known tempo and key; `pattern` says what its drums play, None for a piece without.
 
-    def __init__(self, random, style, tempo, tonic, mode, seconds, drums=True, half=False, modal=False):
+    Its chords change once in a bar, or as `harmony` says: never ("held"), every two bars ("slow") or twice ("quick").
+    """
+
+    def __init__(self, random, style, tempo, tonic, mode, seconds, drums=True, half=False, modal=False, harmony=None):
         composer = compose.Composer(random)
         while composer.ensemble != style:
             composer = compose.Composer(random)
@@ -148,7 +151,7 @@ class Piece(compose.Piece):
         self.human = float(random.choice([0, 4, 10, 18]))
         self.drift = float(random.uniform(0.004, 0.015)) if chance(random, 0.2) else 0.0
         self.cents = float(random.uniform(-45, 45)) if chance(random, 0.15) else 0.0
-        self.wants_drums, self.half = drums, half
+        self.wants_drums, self.half, self.harmony = drums, half, harmony
         self.mode = mode
         self.sparse = chance(random, 0.15)
         self.pattern = None
@@ -180,6 +183,15 @@ class Piece(compose.Piece):
             if self.half:
                 self.steps = 16
             self.pattern = Drums(random, self.steps, "half" if self.half else None)
+        if self.harmony == "quick" and self.steps != 16:
+            self.harmony = "slow"
+        if self.harmony == "held":
+            self.progressions = [roots[:1] for roots in self.progressions]
+        elif self.harmony == "slow":
+            self.progressions = [[root for root in roots for _ in range(2)] for roots in self.progressions]
+        elif self.harmony == "quick":
+            self.steps //= 2
+            self.motif = self.new_motif()
         if self.cents:
             tune = int(8192 + 81.92 * self.cents)
             for channel in range(5):
@@ -193,6 +205,10 @@ class Piece(compose.Piece):
             compose.PIECE_SECONDS = before
 
     def write_drums(self, start, bar, section_bars, loud):
+        if self.steps < self.pattern.steps:  # two chords in a bar of the drums
+            if bar % 2:
+                return
+            bar, section_bars = bar // 2, max(1, section_bars // 2)
         last = bar % section_bars == section_bars - 1
         self.pattern.write(self, start, loud, last and chance(self.random, 0.5), bar % section_bars == 0)
 

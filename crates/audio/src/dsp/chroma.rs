@@ -53,13 +53,11 @@ impl ChromaFilter {
         Self { weights }
     }
 
-    /// Adds the pitch classes of one frame, divided by the largest of them.
-    pub(super) fn add(&self, power: &Spectrum, sums: &mut [f64; CLASSES]) {
+    /// The pitch classes of one frame, divided by the largest of them.
+    pub(super) fn of_frame(&self, power: &Spectrum) -> [f32; CLASSES] {
         let mut frame = run(Classes { weights: &self.weights, power });
         normalize(&mut frame);
-        for (sum, class) in sums.iter_mut().zip(frame) {
-            *sum += f64::from(class);
-        }
+        frame
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     beat,
-    chroma::ChromaFilter,
+    chroma::{CLASSES, ChromaFilter},
     contrast::{self, Extremes},
     cqt, key,
     mel::{self, CEPSTRUM_13, CEPSTRUM_20, MELS},
@@ -216,11 +216,11 @@ impl Clip {
 
         let floor = mel::floor(&self.rows.log_mel);
         let onsets = onset_strength(&self.rows.log_mel, floor);
-        let tuning = self.add_whole(floor, &onsets, totals);
+        let (tuning, classes) = self.add_whole(floor, &onsets, totals);
         if scope != Scope::Values {
             // No tempo is told of fewer onsets.
             if scope == Scope::Part || totals.whole.onsets.count() >= LEAST_ONSETS {
-                totals.whole.pulse.add(&self.rows.log_mel, floor + mel::TOP_DB);
+                totals.whole.pulse.add(&self.rows.log_mel, floor + mel::TOP_DB, &classes);
             }
             self.add_sounding(samples, tuning, floor, &onsets, totals);
         }
@@ -340,8 +340,14 @@ impl Clip {
     }
 
     /// What the 45-value set and the song's own features need. Returns the
-    /// tuning of semitones, a step of [`tuning::offset`].
-    fn add_whole(&mut self, floor: f32, onsets: &OnsetStrength, totals: &mut Totals) -> usize {
+    /// tuning of semitones, a step of [`tuning::offset`], and the pitch classes of
+    /// every frame.
+    fn add_whole(
+        &mut self,
+        floor: f32,
+        onsets: &OnsetStrength,
+        totals: &mut Totals,
+    ) -> (usize, Vec<[f32; CLASSES]>) {
         let whole: &mut Whole = &mut totals.whole;
         whole.frames += self.rows.frames();
         let histogram = self.rows.peaks.histogram(12.0);
@@ -350,10 +356,15 @@ impl Clip {
         for (sum, count) in whole.tuning.iter_mut().zip(histogram) {
             *sum += count;
         }
+        let mut classes = Vec::with_capacity(self.rows.frames());
         let mut power = Box::new([0.0; PADDED_BINS]);
         for shares in self.shares.chunks_exact(PADDED_BINS) {
             shares::squares(shares, &mut power);
-            filter.add(&power, &mut whole.chroma);
+            let frame = filter.of_frame(&power);
+            for (sum, class) in whole.chroma.iter_mut().zip(frame) {
+                *sum += f64::from(class);
+            }
+            classes.push(frame);
         }
         if 2 * self.shares.capacity() > MANY_SHARES {
             self.shares = Vec::new();
@@ -388,7 +399,7 @@ impl Clip {
         }
         whole.tempogram.add(&onsets.mean);
         whole.onsets.extend(&onsets.mean);
-        tuning
+        (tuning, classes)
     }
 
     /// Pitch classes, for the 47-value set and for the key.

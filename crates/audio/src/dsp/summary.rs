@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The version of the song's own features; it rises when they change.
-pub const FEATURES_VERSION: u32 = 2;
+pub const FEATURES_VERSION: u32 = 3;
 
 /// Quieter than this is silence, wherever it stands.
 const SILENCE: f64 = 1e-4;

@@ -4,12 +4,13 @@
 //! That onsets come again after a time does not say that it is a beat: so they do
 //! after half of it and after twice as long. What tells them apart is how the
 //! groups of bands repeat in relation to it (a kick is followed by a snare after
-//! one beat, hats by hats after half of one). [`pulse`](super::pulse) has measured
+//! one beat, hats by hats after half of one), and after how many beats chords
+//! change and come again. [`pulse`](super::pulse) has measured
 //! that for all times; a small network, whose weights `tools/tempo_key/fit.py` has
 //! fitted on rendered pieces, scores each candidate by it.
 
 use super::{
-    pulse::{CHANNELS, Correlations, PAIRS, Pulse},
+    pulse::{CHANNELS, Correlations, PAIRS, Pulse, ROWS},
     rhythm::FRAME_RATE,
     tempo_weights::{BIAS, DIRECT, HIDDEN, OUT, SURE},
 };
@@ -25,7 +26,7 @@ const VOTES: usize = 4;
 /// Multiples of the period that make it finer.
 const FINE_VOTES: usize = 32;
 /// Multiples of the period at which a candidate is looked at.
-const MULTIPLES: [f64; 21] = [
+const MULTIPLES: [f64; 25] = [
     1.0 / 8.0,
     1.0 / 6.0,
     1.0 / 4.0,
@@ -45,14 +46,18 @@ const MULTIPLES: [f64; 21] = [
     5.0 / 2.0,
     3.0,
     4.0,
+    5.0,
     6.0,
+    7.0,
     8.0,
+    12.0,
+    16.0,
 ];
 /// Multiples of the period by which one group of bands may follow another.
 const SHIFTS: [f64; 15] =
     [-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0];
 /// What the network takes: the strength, both of the above, and the tempo.
-const INPUTS: usize = 1 + CHANNELS * MULTIPLES.len() + PAIRS.len() * SHIFTS.len() + 4;
+const INPUTS: usize = 1 + ROWS * MULTIPLES.len() + PAIRS.len() * SHIFTS.len() + 4;
 /// Tempi that are less likely to be right are not said.
 const LEAST_CONFIDENCE: f64 = 0.3;
 
@@ -68,7 +73,7 @@ pub(super) fn tempo(pulse: &Pulse) -> Option<Tempo> {
     let seen = pulse.correlations()?;
     let total: Vec<f64> = (0..seen.own[0].len())
         .map(|lag| {
-            let (all, groups) = seen.own.split_last().expect("there are channels");
+            let (all, groups) = seen.own[..CHANNELS].split_last().expect("there are channels");
             all[lag] + groups.iter().map(|group| group[lag]).sum::<f64>() / groups.len() as f64
         })
         .collect();
@@ -109,9 +114,10 @@ fn candidates(total: &[f64]) -> Vec<(f64, f64)> {
 fn inputs(seen: &Correlations, bpm: f64, strength: f64) -> [f64; INPUTS] {
     let period = 60.0 * FRAME_RATE / bpm;
     let octaves = (bpm / 110.0).log2();
-    let own = seen.own.iter().flat_map(|channel| {
-        MULTIPLES.into_iter().map(move |multiple| linear(channel, multiple * period))
-    });
+    let own = seen
+        .own
+        .iter()
+        .flat_map(|row| MULTIPLES.into_iter().map(move |multiple| linear(row, multiple * period)));
     let pairs = seen.pairs.iter().flat_map(|[ahead, behind]| {
         SHIFTS.into_iter().map(move |shift| {
             linear(if shift >= 0.0 { ahead } else { behind }, shift.abs() * period)
@@ -217,7 +223,7 @@ fn linear(values: &[f64], position: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mel::MELS;
+    use super::super::{chroma::CLASSES, mel::MELS};
     use super::*;
 
     /// Mel bands of decaying clicks.
@@ -235,11 +241,17 @@ mod tests {
         log_mel
     }
 
+    /// Pitch classes of as many frames: none.
+    fn quiet(log_mel: &[f32]) -> Vec<[f32; CLASSES]> {
+        vec![[0.0; CLASSES]; log_mel.len() / MELS]
+    }
+
     #[test]
     fn tempo_is_finer_than_a_frame() {
         for bpm in [71.3, 93.0, 118.0, 127.9, 140.0, 151.2, 183.0] {
             let mut pulse = Pulse::new();
-            pulse.add(&clicks(bpm, 40.0), -10.0);
+            let clicks = clicks(bpm, 40.0);
+            pulse.add(&clicks, -10.0, &quiet(&clicks));
 
             let tempo = tempo(&pulse).unwrap();
 
@@ -253,9 +265,10 @@ mod tests {
     #[test]
     fn silence_and_a_single_hit_have_no_tempo() {
         let mut silence = Pulse::new();
-        silence.add(&[-100.0; 500 * MELS], -100.0);
+        silence.add(&[-100.0; 500 * MELS], -100.0, &[[0.0; CLASSES]; 500]);
         let mut hit = Pulse::new();
-        hit.add(&clicks(10.0, 1.5), -10.0);
+        let click = clicks(10.0, 1.5);
+        hit.add(&click, -10.0, &quiet(&click));
 
         assert_eq!(tempo(&silence), None);
         assert_eq!(tempo(&hit), None);

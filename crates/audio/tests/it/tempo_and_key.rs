@@ -138,6 +138,22 @@ fn a_cadence_with_drums_has_both() {
 }
 
 #[test]
+fn chords_tell_a_tempo_where_all_notes_are_alike() {
+    // Eighths of 150 beats a minute, all as loud; a new chord every four beats.
+    let mut sound = seconds(40.0);
+    for (bar, root) in [0, 5, 7, 9].into_iter().cycle().take(24).enumerate() {
+        for step in 0..8 {
+            let tone = [0, 4, 7, 12][step % 4];
+            note(&mut sound, 0.05 + 0.2 * (8 * bar + step) as f32, 0.3, root + tone, 0.1);
+        }
+    }
+
+    let found = features(&sound).bpm.expect("there are notes");
+
+    assert!((found / 150.0 - 1.0).abs() < 0.01, "{found}");
+}
+
+#[test]
 fn a_key_is_found_in_any_tuning() {
     for cents in [-45.0f32, -35.0, 30.0, 45.0] {
         let mut sound = seconds(16.0);
