@@ -88,8 +88,8 @@ def bare_chords(count=160):
             sound.append(part * np.exp(-decay * time))
         sound = (0.15 * np.concatenate(sound)).astype(np.float32)
         pitch = features.pitches(sound, features.powers(sound))
-        made.append({"set": "development", "kind": "bare", "tempo": None, "key": f"{NAMES[tonic]} {mode}", "pitch": pitch})
-        made[-1] |= {"seconds": len(sound) / features.RATE, "narrow": [], "wide": [], "flux": 0.0}
+        made.append({"set": "development", "kind": "bare", "tempo": None, "key": f"{NAMES[tonic]} {mode}"})
+        made[-1] |= {"seconds": len(sound) / features.RATE, "narrow": [], "wide": [], "flux": 0.0, "pitch": pitch}
     return made
 
 
