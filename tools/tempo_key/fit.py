@@ -3,10 +3,11 @@
 
     apt-get install fluidsynth               # and the soundfonts' packages, unpacked below PACKAGES
     pip install -r tools/train/requirements.txt
-    tools/tempo_key/fit.py WORK PACKAGES
+    tools/tempo_key/fit.py WORK PACKAGES [--learned SET ...] [--rhythm-alone]
 
 Learns from the sets `LEARNED` of `material.py` and prints how often it is right on parts that it did not learn from
-(four folds), and on the sets `JUDGED`. The set `test` is not looked at: `evaluate.py` judges by it.
+(four folds), and on the sets `JUDGED`. The set `test` is not looked at: `evaluate.py` judges by it. With other sets than
+these, or without what is seen of chords, it is a trial, which writes nothing.
 
 Tempo: each candidate of a song gets a score from what is seen of it, by a small network; scores become probabilities
 by softmax. Half of the times that a piece is learned from, it is moved to another tempo: only the candidates' tempi
@@ -62,6 +63,15 @@ def songs(which, work, packages, workers=2):
     with multiprocessing.Pool(workers) as pool:
         found = pool.map(describe, jobs, chunksize=8)
     return [{"set": which} | fact | values for fact, values in zip(truth.values(), found)]
+
+
+def without_chords(song):
+    """The song with nothing in the two rows that chords are seen in."""
+    rows = np.arange(features.CHANNELS, features.CHANNELS + 2)
+    at = (1 + rows[:, None] * len(features.MULTIPLES) + np.arange(len(features.MULTIPLES))).ravel()
+    for _, _, values in song["wide"] + song["narrow"]:
+        values[at] = 0
+    return song
 
 
 def bare_chords(count=160):
@@ -302,8 +312,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work")
     parser.add_argument("packages")
+    parser.add_argument("--learned", nargs="+", default=LEARNED, help="learn from these sets, `development` among them")
+    parser.add_argument("--rhythm-alone", action="store_true", help="see nothing of chords")
     arguments = parser.parse_args()
-    known = [song for which in LEARNED for song in songs(which, arguments.work, arguments.packages)]
+    if "development" not in arguments.learned:
+        parser.error("confidences are learned from `development`: name it among the sets")
+
+    def seen(which):
+        found = songs(which, arguments.work, arguments.packages)
+        return [without_chords(song) for song in found] if arguments.rhythm_alone else found
+
+    known = [song for which in arguments.learned for song in seen(which)]
     known = [song for song in known if song["kind"] not in ("half", "modal")] + bare_chords()
     random = np.random.default_rng(7004)
     fold = random.permutation(len(known)) % FOLDS
@@ -325,12 +344,14 @@ def main():
 
     model, profiles = learn_tempo(known, random), learn_key(known)
     for which in JUDGED:
-        judged = songs(which, arguments.work, arguments.packages)
+        judged = seen(which)
         right = sum(has_tempo(song, (say_tempo(model, song) or [0])[0]) for song in judged)
         print(f"{which}: tempo {right} of {len(judged)}", end="")
         keys = [say_key(profiles, song)[0] == song["key"] for song in judged if song["kind"] != "harmony"]
         print(f"; key {sum(keys)} of {len(keys)}" if keys else "")
 
+    if arguments.rhythm_alone or arguments.learned != LEARNED:
+        return
     network, mean, spread = model
     inner, bias, outer, direct = network.weights
     count = len(mean)

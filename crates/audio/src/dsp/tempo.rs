@@ -262,6 +262,35 @@ mod tests {
         }
     }
 
+    /// Pitch classes for so many frames, of which another two sound every `seconds`.
+    fn chords(frames: usize, seconds: f64) -> Vec<[f32; CLASSES]> {
+        let chord = |at: usize| {
+            let root = [0, 5, 7, 9][(at as f64 / FRAME_RATE / seconds) as usize % 4];
+            let mut frame = [0.0; CLASSES];
+            frame[root] = 1.0;
+            frame[(root + 4) % CLASSES] = 1.0;
+            frame
+        };
+        (0..frames).map(chord).collect()
+    }
+
+    #[test]
+    fn chords_tell_whether_a_click_is_a_beat_or_half_of_one() {
+        for rate in [140.0, 160.0, 180.0] {
+            // A chord for four beats, which are four clicks or eight.
+            for (clicks_of_a_chord, bpm) in [(4.0, rate), (8.0, rate / 2.0)] {
+                let clicks = clicks(rate, 40.0);
+                let chords = chords(clicks.len() / MELS, clicks_of_a_chord * 60.0 / rate);
+                let mut pulse = Pulse::new();
+                pulse.add(&clicks, -10.0, &chords);
+
+                let tempo = tempo(&pulse).unwrap();
+
+                assert!((tempo.bpm / bpm - 1.0).abs() < 0.002, "{rate}, {bpm}: {tempo:?}");
+            }
+        }
+    }
+
     #[test]
     fn silence_and_a_single_hit_have_no_tempo() {
         let mut silence = Pulse::new();

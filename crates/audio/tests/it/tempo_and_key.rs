@@ -138,8 +138,8 @@ fn a_cadence_with_drums_has_both() {
 }
 
 #[test]
-fn chords_tell_a_tempo_where_all_notes_are_alike() {
-    // Eighths of 150 beats a minute, all as loud; a new chord every four beats.
+fn broken_chords_are_eighths_and_not_five_to_a_beat() {
+    // Of 150 beats a minute, all notes as loud; a new chord every four beats.
     let mut sound = seconds(40.0);
     for (bar, root) in [0, 5, 7, 9].into_iter().cycle().take(24).enumerate() {
         for step in 0..8 {
